@@ -1,0 +1,116 @@
+/**
+ * A run is an event log. Everything that a terminal, dashboard or report shows is a fold of these events;
+ * none of them knows a protocol by name, so protocols speak through `metric`.
+ */
+import type { NodeId, SiteId } from "./ids.ts";
+import type { Bytes, Micros } from "./units.ts";
+
+/** Metrics of a model on data. Higher accuracy is better; lower rmse and loss are better. */
+export interface Metrics {
+  readonly examples: number;
+  /** Mean loss an example. */
+  readonly loss: number;
+  /** Share of examples whose class is right, 0..1. */
+  readonly accuracy?: number | undefined;
+  /** Root of the mean squared error. */
+  readonly rmse?: number | undefined;
+}
+
+/** What every event carries. `t` is the world's time since the start of the run. */
+interface At {
+  readonly t: Micros;
+}
+
+/** A worker finished a clock. Times are those of this clock only. */
+export interface ClockEvent extends At {
+  readonly type: "clock";
+  readonly node: NodeId;
+  readonly site: SiteId;
+  readonly clock: number;
+  readonly loss: number;
+  readonly examples: number;
+  readonly computeMicros: Micros;
+  /** Time that reads waited (transfer included), and the sites that were waited for last. */
+  readonly waitMicros: Micros;
+  readonly waitedFor?: readonly string[] | undefined;
+}
+
+/** Bytes and messages on one ordered pair of sites since the last traffic event of that pair and kind. */
+export interface TrafficEvent extends At {
+  readonly type: "traffic";
+  readonly from: SiteId;
+  readonly to: SiteId;
+  readonly kind: string;
+  readonly bytes: Bytes;
+  readonly messages: number;
+}
+
+/** The model(s) judged on held-out data. `clock` is the clock of the judged copies. */
+export interface EvaluationEvent extends At {
+  readonly type: "evaluation";
+  readonly clock: number;
+  readonly metrics: Metrics;
+  readonly sites?: Readonly<Record<string, Metrics>> | undefined;
+  /** True for the last judgement, where every copy sees all test data. */
+  readonly final?: boolean | undefined;
+  /** Relative change of the model since the window's start: the `change` stop rule. */
+  readonly change?: number | undefined;
+}
+
+/** A named number of a protocol: "gaia.significantFraction", "federated.round". */
+export interface MetricEvent extends At {
+  readonly type: "metric";
+  readonly name: string;
+  readonly value: number;
+  readonly site?: SiteId | undefined;
+}
+
+export interface FaultEvent extends At {
+  readonly type: "fault";
+  readonly fault: string;
+  readonly target: string;
+}
+
+/** Something the user should read. */
+export interface NoteEvent extends At {
+  readonly type: "note";
+  readonly text: string;
+}
+
+export interface RunStarted extends At {
+  readonly type: "run";
+  readonly name: string;
+  /** The resolved specification, plain data. */
+  readonly spec: unknown;
+  readonly sites: readonly {
+    readonly id: SiteId;
+    readonly name: string;
+    readonly latitude?: number | undefined;
+    readonly longitude?: number | undefined;
+  }[];
+  readonly parameters: number;
+  readonly workers: number;
+}
+
+export interface RunEnded extends At {
+  readonly type: "end";
+  readonly reason:
+    | "target"
+    | "change"
+    | "maxClocks"
+    | "maxSeconds"
+    | "finished"
+    | "interrupted"
+    | "failed";
+  readonly message?: string | undefined;
+}
+
+export type RunEvent =
+  | RunStarted
+  | ClockEvent
+  | TrafficEvent
+  | EvaluationEvent
+  | MetricEvent
+  | FaultEvent
+  | NoteEvent
+  | RunEnded;
