@@ -1,0 +1,123 @@
+/**
+ * The experiment file as data: one schema for YAML, JSON and TypeScript. Parsed once, wholly, then frozen;
+ * every default is here.
+ */
+import { z } from "zod";
+import { DataSpec } from "../data/spec.ts";
+import { ModelOptions } from "../model/spec.ts";
+import { OptimizerSpec } from "../optimize/spec.ts";
+import { BetweenSpec, WithinSpec } from "../sync/options.ts";
+import { FaultSpec } from "../world/simulated/faults.ts";
+import { StragglerSpec } from "../world/simulated/processor.ts";
+
+const count = z.number().int().positive();
+
+export const SITE_PRESETS = ["ec2-11", "aws-10", "near", "far"] as const;
+
+/** Where the sites are and what stands there. Exactly one of `preset`, `file`, `count`. */
+export const SitesSpec = z
+  .strictObject({
+    preset: z.enum(SITE_PRESETS).optional(),
+    /** A grid file (YAML or JSON): sites and links. */
+    file: z.string().optional(),
+    /** So many equal sites, every pair linked by `bandwidthMbps` and `rttMs`. */
+    count: count.optional(),
+    bandwidthMbps: z.number().positive().default(100),
+    rttMs: z.number().positive().default(100),
+    /** `lan` puts the same sites on one local network: 10 Gbit/s a node, 0.2 ms round trip. */
+    network: z.enum(["wan", "lan"]).default("wan"),
+    workers: count.default(2),
+    servers: count.default(1),
+    processor: z
+      .strictObject({
+        /** Speed of one worker; a step takes its FLOPs over this. */
+        gflops: z.number().positive().default(50),
+        /** Or a fixed time for each batch. */
+        msPerBatch: z.number().positive().optional(),
+        straggler: StragglerSpec.optional(),
+      })
+      .prefault({}),
+  })
+  .refine(
+    (sites) => [sites.preset, sites.file, sites.count].filter((x) => x !== undefined).length === 1,
+    {
+      message: "give exactly one of preset, file, count",
+    },
+  );
+export type SitesSpec = z.infer<typeof SitesSpec>;
+
+const Records = z.strictObject({ records: z.enum(["stay", "may-move"]) });
+
+/** What may leave a site. Records stay unless said otherwise. */
+export const PolicySpec = z.strictObject({
+  default: Records.default({ records: "stay" }),
+  sites: z.record(z.string(), Records).default({}),
+});
+
+export const StopSpec = z
+  .strictObject({
+    /** Test accuracy to reach, 0..1. */
+    accuracy: z.number().gt(0).lte(1).optional(),
+    /** Root mean squared test error to reach. */
+    rmse: z.number().positive().optional(),
+    /** Test loss to reach. */
+    loss: z.number().positive().optional(),
+    /** Relative change of the model over `changeWindow` clocks under which training has ended. */
+    change: z.number().positive().optional(),
+    changeWindow: count.default(50),
+    maxClocks: count.default(2000),
+    /** Seconds of the world's time. */
+    maxSeconds: z.number().positive().optional(),
+    /** Go on to `maxClocks` after the target was reached (for final accuracies). */
+    atTarget: z.enum(["stop", "continue"]).default("stop"),
+  })
+  .prefault({});
+export type StopSpec = z.infer<typeof StopSpec>;
+
+export const RunSpec = z.strictObject({
+  version: z.literal(1),
+  name: z.string().min(1),
+  seed: z.number().int().nonnegative().default(1),
+  data: DataSpec,
+  model: ModelOptions,
+  optimizer: OptimizerSpec,
+  /** Examples of one worker's mini-batch. */
+  batch: count.default(32),
+  sites: SitesSpec,
+  within: WithinSpec.default({ kind: "parameter-server", consistency: "bsp", staleness: 3 }),
+  between: BetweenSpec,
+  policy: PolicySpec.prefault({}),
+  stop: StopSpec,
+  evaluate: z
+    .strictObject({
+      /** Clocks between two judgements on held-out data. */
+      every: count.default(10),
+    })
+    .prefault({}),
+  network: z
+    .strictObject({
+      jitterMs: z.number().nonnegative().default(0),
+      /** Share of packets lost; reliable messages pay it in time. */
+      loss: z.number().min(0).lt(1).default(0),
+      duplication: z.number().min(0).lt(1).default(0),
+    })
+    .prefault({}),
+  faults: z.array(FaultSpec).default([]),
+  world: z.enum(["simulated"]).default("simulated"),
+});
+export type RunSpec = z.infer<typeof RunSpec>;
+
+/** One row of a comparison: the experiment with some keys changed. */
+export const CompareEntry = z.strictObject({
+  name: z.string().min(1),
+  /** Nested keys as in the file, or dotted: { "between.significance": 0.02 }. */
+  set: z.record(z.string(), z.unknown()).default({}),
+});
+export type CompareEntry = z.infer<typeof CompareEntry>;
+
+/** The whole file: a run, and the rows that `compare` makes of it. */
+export const ExperimentFile = z.strictObject({
+  ...RunSpec.shape,
+  compare: z.array(CompareEntry).default([]),
+});
+export type ExperimentFile = z.infer<typeof ExperimentFile>;
