@@ -43,6 +43,9 @@ export interface TrafficEvent extends At {
   readonly kind: string;
   readonly bytes: Bytes;
   readonly messages: number;
+  /** Whether the pair is joined by a wide-area link, and what these bytes cost there. */
+  readonly wan: boolean;
+  readonly dollars: number;
 }
 
 /** The model(s) judged on held-out data. `clock` is the clock of the judged copies. */

@@ -1,0 +1,30 @@
+/**
+ * What a run needs of the program around it (command line, test, somebody's server): files, threads, a
+ * signal to end, a sink for events. The run itself touches nothing ambient.
+ */
+import type { RunEvent } from "../core/events.ts";
+import type { SiteId } from "../core/ids.ts";
+import type { Layout } from "../model/layout.ts";
+import type { RunSpec } from "./spec.ts";
+
+export interface RunHost {
+  /** Folders in which relative paths of data and grid files are looked for, in order. */
+  readonly roots: readonly string[];
+  readonly exists: (path: string) => Promise<boolean>;
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+  /** Compute threads; the results do not depend on it. */
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+/** What is left when a run has ended. */
+export interface RunOutcome {
+  readonly spec: RunSpec;
+  readonly reason: "target" | "change" | "maxClocks" | "maxSeconds" | "finished" | "interrupted";
+  readonly layout: Layout;
+  /** One model a site where they differ. */
+  readonly models: readonly { readonly site: SiteId; readonly parameters: Float32Array }[];
+  /** The one global model, where there is one; `origin` says how it came about ("mean of the sites' copies"). */
+  readonly global: { readonly parameters: Float32Array; readonly origin: string } | undefined;
+}
