@@ -5,14 +5,17 @@
  *
  * Contract: arrays that belong together have equal length unless said otherwise; every operation accepts
  * any Float32Array, and is fastest on arrays from `allocate` (they lie in the module's shared memory, so
- * compute threads see them too). All arithmetic is float32 with each operation rounded once, in index
- * order or in a fixed lane order.
+ * compute threads see them too). Arrays of one call are the same or do not overlap; indices outside the
+ * array they point into break an invariant. All arithmetic is float32 with each operation rounded once, in
+ * index order or in a fixed lane order; only the payload of a NaN is left open.
  */
 export interface Kernels {
   readonly name: "simd" | "plain" | "phantom";
 
   /** A zeroed array, SharedArrayBuffer-backed where threads exist. Lives as long as these kernels. */
   allocate(length: number): Float32Array;
+  /** The same for indices: what `significantRelative` writes to and `gather` reads. */
+  allocateIndices(length: number): Uint32Array;
   /** A snapshot to put in a message (ordinary memory; never changed afterwards). */
   snapshot(from: Float32Array): Float32Array;
 
