@@ -1,40 +1,16 @@
-/** Optimizers and learning-rate schedules as an experiment file names them. */
+/** What the user writes under `optimizer:`. Rates are per clock; all values are used as float32. */
 import { z } from "zod";
-
-const count = z.number().int().positive();
-
-/** The factor on the learning rate over the clocks. */
-export const ScheduleSpec = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("constant") }),
-  z.strictObject({ kind: z.literal("step"), every: count, factor: z.number().positive() }),
-  z.strictObject({
-    kind: z.literal("multistep"),
-    at: z.array(count).min(1),
-    factor: z.number().positive(),
-  }),
-  /** 1 / sqrt(1 + clock) */
-  z.strictObject({ kind: z.literal("inverse-sqrt") }),
-  /** (1 + gamma * clock) ^ -power */
-  z.strictObject({ kind: z.literal("inv"), gamma: z.number().positive(), power: z.number() }),
-  /** gamma ^ clock */
-  z.strictObject({ kind: z.literal("exp"), gamma: z.number().gt(0).lte(1) }),
-  /** (1 - clock / clocks) ^ power */
-  z.strictObject({ kind: z.literal("poly"), clocks: count, power: z.number().positive() }),
-]);
-export type ScheduleSpec = z.infer<typeof ScheduleSpec>;
+import { ScheduleSpec } from "./schedule.ts";
 
 const common = {
   learningRate: z.number().positive(),
   schedule: ScheduleSpec.default({ kind: "constant" }),
 };
+const decay = z.number().min(0).lt(1);
 
 export const OptimizerSpec = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("sgd"), ...common }),
-  z.strictObject({
-    kind: z.literal("momentum"),
-    ...common,
-    momentum: z.number().min(0).lt(1).default(0.9),
-  }),
+  z.strictObject({ kind: z.literal("momentum"), ...common, momentum: decay.default(0.9) }),
   z.strictObject({
     kind: z.literal("adagrad"),
     ...common,
@@ -43,8 +19,8 @@ export const OptimizerSpec = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("adam"),
     ...common,
-    beta1: z.number().min(0).lt(1).default(0.9),
-    beta2: z.number().min(0).lt(1).default(0.999),
+    beta1: decay.default(0.9),
+    beta2: decay.default(0.999),
     epsilon: z.number().positive().default(1e-8),
   }),
 ]);
