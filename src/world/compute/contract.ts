@@ -19,6 +19,8 @@ export interface JudgeWork {
 export interface ComputePool {
   step(work: Work): Promise<StepResult>;
   judge(work: JudgeWork): Promise<Judgement>;
+  /** Hands everything submitted so far to the threads now: the caller is about to wait for a result. */
+  flush?(): void;
   /** Ends the threads. Pending work rejects. */
   close(): Promise<void>;
 }

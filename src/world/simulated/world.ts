@@ -1,0 +1,202 @@
+/** The world of one incarnation of a node: from the start of its program to its end or crash. */
+import { Condition } from "../../core/condition.ts";
+import type { CancelledError } from "../../core/errors.ts";
+import { invariant } from "../../core/errors.ts";
+import type { RunEvent } from "../../core/events.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { Kernels } from "../../core/kernels/contract.ts";
+import type { Random } from "../../core/random.ts";
+import { Scope } from "../../core/scope.ts";
+import type { Bytes, Micros } from "../../core/units.ts";
+import type { StepResult } from "../../model/learner.ts";
+import type { ComputePool } from "../compute/contract.ts";
+import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type { Header, Message, MessageKind } from "../message.ts";
+import type { EventLoop } from "./loop.ts";
+import type { SimulatedNetwork } from "./network.ts";
+import type { Port } from "./port.ts";
+import type { Processor } from "./processor.ts";
+import { StepEvent, TimerEvent } from "./waits.ts";
+
+/** What the incarnations of all nodes share. */
+export interface Surroundings {
+  readonly loop: EventLoop;
+  readonly network: SimulatedNetwork;
+  readonly compute: ComputePool;
+  readonly kernels: Kernels;
+  readonly onEvent: (event: RunEvent) => void;
+  /** A handler of the node threw. */
+  readonly onFailure: (node: NodeId, error: unknown) => void;
+}
+
+/** What all incarnations of one node share. */
+export interface NodeParts {
+  readonly node: NodeInfo;
+  readonly port: Port;
+  readonly processor: Processor;
+  readonly store: Store;
+  readonly createRandom: () => Random;
+}
+
+export class SimulatedWorld implements World, Clock, Network {
+  readonly node: NodeInfo;
+  readonly store: Store;
+  readonly kernels: Kernels;
+  /** Cancelled when the run stops. */
+  readonly scope = new Scope();
+  /** False after a crash: nothing that this incarnation waits for ever settles. */
+  alive = true;
+  readonly #around: Surroundings;
+  readonly #parts: NodeParts;
+  #random: Random | undefined;
+  readonly #handlers = new Map<string, Handler>();
+  /** Reliable messages that came before their handler. */
+  #early: Map<string, { readonly message: Message; readonly from: NodeId }[]> | undefined;
+  readonly #conditions: Condition[] = [];
+
+  constructor(around: Surroundings, parts: NodeParts) {
+    this.#around = around;
+    this.#parts = parts;
+    this.node = parts.node;
+    this.store = parts.store;
+    this.kernels = around.kernels;
+    parts.port.receive = (message, from) => this.#receive(message, from);
+  }
+
+  get clock(): Clock {
+    return this;
+  }
+
+  get network(): Network {
+    return this;
+  }
+
+  get random(): Random {
+    return (this.#random ??= this.#parts.createRandom());
+  }
+
+  now(): Micros {
+    return this.#around.loop.now;
+  }
+
+  sleep(micros: Micros, scope: Scope): Promise<void> {
+    invariant(Number.isSafeInteger(micros) && micros >= 0, `sleep of ${micros} microseconds`);
+    if (scope.cancelled) return Promise.reject(scope.cancelled);
+    const { loop } = this.#around;
+    return new Promise((resolve, reject) => {
+      const timer = new TimerEvent(this, resolve);
+      timer.release = scope.onCancel((error) => {
+        loop.retire(timer);
+        reject(error);
+      });
+      loop.schedule(loop.now + micros, timer);
+    });
+  }
+
+  send(
+    to: NodeId,
+    kind: MessageKind,
+    header: Header,
+    payload: readonly ArrayBufferView[] = [],
+  ): void {
+    if (this.alive) this.#around.network.send(this.#parts.port, to, kind, header, payload);
+  }
+
+  handle(kind: MessageKind, handler: Handler): void {
+    invariant(
+      !this.#handlers.has(kind.name),
+      `${this.node.id} handles messages of kind ${kind.name} twice`,
+    );
+    this.#handlers.set(kind.name, handler);
+    if (!this.#early?.has(kind.name)) return;
+    const { loop } = this.#around;
+    loop.schedule(loop.now, new TimerEvent(this, () => this.#deliverEarly(kind.name, handler)));
+  }
+
+  backlog(to: NodeId): Bytes {
+    return this.#around.network.flow(this.#parts.port, to).backlog.bytes;
+  }
+
+  async drained(to: NodeId, bytes: Bytes, scope: Scope): Promise<void> {
+    const { backlog } = this.#around.network.flow(this.#parts.port, to);
+    if (backlog.bytes <= bytes) return;
+    backlog.shrunk ??= this.condition();
+    const what = `its queue to ${to} to drain to ${bytes} bytes`;
+    await backlog.shrunk.until(() => backlog.bytes <= bytes, { what, whom: () => [to] }, scope);
+  }
+
+  compute(work: Work, scope: Scope): Promise<StepResult> {
+    if (scope.cancelled) return Promise.reject(scope.cancelled);
+    const { loop, compute } = this.#around;
+    return new Promise((resolve, reject) => {
+      const step = new StepEvent(this, loop, resolve, reject);
+      step.release = scope.onCancel((error: CancelledError) => {
+        loop.retire(step);
+        reject(error);
+      });
+      loop.schedule(this.#parts.processor.submit(work.flops, loop.now), step);
+      step.follow(compute.step(work));
+    });
+  }
+
+  condition(): Condition {
+    const condition = new Condition();
+    this.#conditions.push(condition);
+    return condition;
+  }
+
+  emit(event: RunEvent): void {
+    this.#around.onEvent(event);
+  }
+
+  /** Nothing of this incarnation happens any more; its promises stay open for ever. */
+  crash(): void {
+    this.alive = false;
+    this.#parts.port.receive = () => false;
+    this.#parts.processor.reset();
+    this.#around.network.crash(this.#parts.port);
+  }
+
+  /** The program returned: what still comes is dropped. */
+  end(): void {
+    this.#parts.port.receive = () => false;
+  }
+
+  /** One line for each thing that the node waits for. */
+  waits(): readonly string[] {
+    return this.#conditions
+      .flatMap((condition) => condition.waiting())
+      .map(({ what, whom }) => {
+        const names = whom?.() ?? [];
+        return names.length > 0 ? `${what} (from ${names.join(", ")})` : what;
+      });
+  }
+
+  #receive(message: Message, from: NodeId): boolean {
+    const { name, lossy } = message.kind;
+    const handler = this.#handlers.get(name);
+    const early = this.#early?.get(name);
+    if (handler && !early) {
+      this.#call(handler, message, from);
+      return true;
+    }
+    if (lossy) return false;
+    if (early) early.push({ message, from });
+    else (this.#early ??= new Map()).set(name, [{ message, from }]);
+    return false;
+  }
+
+  #deliverEarly(name: string, handler: Handler): void {
+    const early = this.#early?.get(name) ?? [];
+    this.#early?.delete(name);
+    for (const { message, from } of early) this.#call(handler, message, from);
+  }
+
+  #call(handler: Handler, message: Message, from: NodeId): void {
+    try {
+      handler(message, from);
+    } catch (error) {
+      this.#around.onFailure(this.node.id, error);
+    }
+  }
+}
