@@ -26,6 +26,7 @@ export const SequentialSpec = z.strictObject({
   /** Weight decay: adds l2/2 * |w|^2 of weights (not biases) to the loss. */
   l2: z.number().nonnegative().default(0),
 });
+export type SequentialSpec = z.infer<typeof SequentialSpec>;
 
 export const MatrixFactorisationSpec = z.strictObject({
   kind: z.literal("matrix-factorisation"),
@@ -34,6 +35,7 @@ export const MatrixFactorisationSpec = z.strictObject({
   /** Standard deviation of the starting factors. */
   initialDeviation: z.number().positive().default(0.1),
 });
+export type MatrixFactorisationSpec = z.infer<typeof MatrixFactorisationSpec>;
 
 /** What the user writes under `model:`. */
 export const ModelOptions = z.discriminatedUnion("kind", [SequentialSpec, MatrixFactorisationSpec]);

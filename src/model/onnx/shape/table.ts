@@ -1,0 +1,15 @@
+/** All operators whose output shapes are known. A new operator is one entry in its family's file. */
+import { elementwiseShapes } from "./elementwise.ts";
+import { matmulShapes } from "./matmul.ts";
+import { reduceShapes } from "./reduce.ts";
+import type { ShapeRule } from "./rule.ts";
+import { movingShapes } from "./shape.ts";
+import { windowShapes } from "./window.ts";
+
+export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
+  ...elementwiseShapes,
+  ...matmulShapes,
+  ...windowShapes,
+  ...reduceShapes,
+  ...movingShapes,
+};
