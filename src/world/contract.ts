@@ -69,6 +69,9 @@ export interface Work {
   readonly out: Float32Array;
   /** The modelled cost; the simulated clock charges it to the node's processor. */
   readonly flops: Flops;
+  /** Whose step, and of which of its clocks: for logs, and for runs that are timed again. */
+  readonly worker: number;
+  readonly clock: number;
 }
 
 export interface World {

@@ -31,4 +31,6 @@ export interface ComputePoolOptions {
   /** Learners and data sets by id; data sets lie in shared memory. */
   readonly learners: Readonly<Record<string, ModelSpec>>;
   readonly datasets: Readonly<Record<string, Dataset>>;
+  /** Told once what the user should know: a missing native library. */
+  readonly warn?: ((message: string) => void) | undefined;
 }

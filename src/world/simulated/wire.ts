@@ -9,7 +9,7 @@ import {
   type Micros,
   transmissionMicros,
 } from "../../core/units.ts";
-import { Fifo } from "./fifo.ts";
+import { Fifo } from "../fifo.ts";
 import type { SimulatedEvent } from "./heap.ts";
 import type { EventLoop } from "./loop.ts";
 

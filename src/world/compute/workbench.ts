@@ -1,0 +1,63 @@
+/**
+ * Where tasks are done, in a thread or on the caller's: learners are made when first needed and kept. They
+ * work on the arrays as given: where ONNX Runtime refuses shared memory, the learner itself copies the
+ * parameters in and the update out, once each.
+ */
+import type { Dataset } from "../../core/dataset.ts";
+import { invariant } from "../../core/errors.ts";
+import { createLearner } from "../../model/create.ts";
+import type { Judgement, Learner, StepResult } from "../../model/learner.ts";
+import { createRuntime, type Runtime } from "../../model/onnx/run.ts";
+import type { ThreadData } from "./task.ts";
+
+/** A task without what belongs to its way there. */
+interface Job {
+  readonly learner: string;
+  readonly dataset: string;
+  readonly rows: Uint32Array;
+  readonly parameters: Float32Array;
+  readonly own?: Float32Array | undefined;
+}
+
+export class Workbench {
+  readonly #data: ThreadData;
+  readonly #runtime: Runtime;
+  readonly #learners = new Map<string, Learner>();
+
+  constructor(data: ThreadData, warn: (message: string) => void) {
+    this.#data = data;
+    this.#runtime = createRuntime({ warn });
+  }
+
+  step(job: Job, out: Float32Array): Promise<StepResult> {
+    const batch = { dataset: this.#dataset(job.dataset), rows: job.rows };
+    return this.#learner(job.learner).step(job.parameters, batch, out, job.own);
+  }
+
+  judge(job: Job): Promise<Judgement> {
+    const batch = { dataset: this.#dataset(job.dataset), rows: job.rows };
+    return this.#learner(job.learner).judge(job.parameters, batch, job.own);
+  }
+
+  async close(): Promise<void> {
+    for (const learner of this.#learners.values()) await learner.close();
+    this.#learners.clear();
+  }
+
+  #learner(id: string): Learner {
+    let learner = this.#learners.get(id);
+    if (!learner) {
+      const spec = this.#data.learners[id];
+      invariant(spec, `no learner "${id}" is registered with the compute pool`);
+      learner = createLearner(spec, this.#runtime);
+      this.#learners.set(id, learner);
+    }
+    return learner;
+  }
+
+  #dataset(id: string): Dataset {
+    const dataset = this.#data.datasets[id];
+    invariant(dataset, `no data set "${id}" is registered with the compute pool`);
+    return dataset;
+  }
+}
