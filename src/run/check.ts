@@ -1,0 +1,197 @@
+/**
+ * What a schema cannot see: keys that are valid alone and impossible together, targets that nothing can
+ * reach, names of sites that are not there.
+ */
+import { nearest } from "./file/nearest.ts";
+import type { Path } from "./file/source.ts";
+import type { RunSpec } from "./spec.ts";
+
+export interface Objection {
+  readonly code: string;
+  readonly path: Path;
+  readonly message: string;
+  readonly fix?: string | undefined;
+}
+
+type Objections = readonly Objection[];
+
+const pair = (path: Path, message: string, fix: string): Objection => ({
+  code: "IMPOSSIBLE_PAIR",
+  path,
+  message,
+  fix,
+});
+
+/**
+ * Every objection to a spec that its schema accepts. `siteNames` are the sites of the spec's network where
+ * they are known before the run.
+ */
+export function checkSpec(spec: RunSpec, siteNames?: readonly string[]): Objections {
+  return [
+    ...modelAndData(spec),
+    ...split(spec),
+    ...target(spec),
+    ...policy(spec, siteNames),
+    ...overlay(spec),
+    ...(siteNames ? names(spec, siteNames) : []),
+  ];
+}
+
+const classifies = (spec: RunSpec): boolean =>
+  spec.model.kind === "sequential" && spec.model.loss === "softmax-cross-entropy";
+
+function modelAndData({ model, data }: RunSpec): Objections {
+  const found: Objection[] = [];
+  if (model.kind === "matrix-factorisation" && data.kind !== "ratings") {
+    const message = `matrix-factorisation learns from ratings, and data.kind is ${data.kind}`;
+    found.push(pair(["model", "kind"], message, "use kind: sequential, or data of kind: ratings"));
+  }
+  if (model.kind === "sequential" && data.kind === "ratings") {
+    const message = "a sequential model cannot read ratings (user, item, stars)";
+    found.push(pair(["model", "kind"], message, "use kind: matrix-factorisation"));
+  }
+  if (data.kind === "csv") {
+    const roles = Object.values(data.columns);
+    const wanted = roles.filter((role) => role === "label" || role === "target").length;
+    if (wanted !== 1) {
+      const message = `exactly one column must be the label or the target, and ${wanted} are`;
+      found.push(pair(["data", "columns"], message, "give one column the role label or target"));
+    } else if (model.kind === "sequential") {
+      const label = roles.includes("label");
+      if (label !== (model.loss === "softmax-cross-entropy")) {
+        const message = `loss ${model.loss} does not fit a column of role ${label ? "label" : "target"}`;
+        const fix = label ? "use loss: softmax-cross-entropy" : "use loss: squared-error";
+        found.push(pair(["model", "loss"], message, fix));
+      }
+    }
+  }
+  return found;
+}
+
+function split({ data }: RunSpec): Objections {
+  const { split } = data;
+  const path = ["data", "split", "by"];
+  if (split.by === "user" && data.kind !== "ratings") {
+    return [pair(path, `only ratings have users, and data.kind is ${data.kind}`, "use by: iid")];
+  }
+  if ((split.by === "label" || split.by === "dirichlet") && data.kind === "ratings") {
+    return [pair(path, "ratings have no labels to split by", "use by: user")];
+  }
+  if (split.by !== "column") return [];
+  if (data.kind !== "csv") {
+    const message = `only csv data has named columns, and data.kind is ${data.kind}`;
+    return [pair(path, message, "use by: iid, range or label")];
+  }
+  const columns = Object.keys(data.columns);
+  if (columns.includes(split.column)) return [];
+  const alike = nearest(split.column, columns);
+  const fix = alike === undefined ? `name it under data.columns` : `did you mean ${alike}?`;
+  return [pair(["data", "split", "column"], `no column ${split.column} in data.columns`, fix)];
+}
+
+function target(spec: RunSpec): Objections {
+  const { stop } = spec;
+  const found: Objection[] = [];
+  const classifier = classifies(spec);
+  if (stop.rmse !== undefined && classifier) {
+    const message = "a classifier has no rmse: this target is never reached";
+    found.push(pair(["stop", "rmse"], message, "use stop.accuracy or stop.loss"));
+  }
+  if (stop.accuracy !== undefined && !classifier) {
+    const what = spec.model.kind === "sequential" ? "a regression" : "matrix factorisation";
+    const message = `${what} has no accuracy: this target is never reached`;
+    found.push(pair(["stop", "accuracy"], message, "use stop.rmse or stop.loss"));
+  } else if (stop.accuracy !== undefined && stop.accuracy > 0.9999) {
+    found.push({
+      code: "UNREACHABLE_TARGET",
+      path: ["stop", "accuracy"],
+      message: "no model gets every test example right: this target is never reached",
+      fix: "aim lower, for example accuracy: 0.97, or leave it out and stop by maxClocks",
+    });
+  }
+  return found;
+}
+
+function policy(spec: RunSpec, siteNames?: readonly string[]): Objections {
+  const { between, policy } = spec;
+  if (between.kind !== "centralize") return [];
+  const may = (site: string): boolean =>
+    (policy.sites[site] ?? policy.default).records === "may-move" || site === between.site;
+  const staying = siteNames?.filter((site) => !may(site)) ?? [];
+  const refused = siteNames
+    ? staying.length > (between.site === undefined ? 1 : 0)
+    : policy.default.records === "stay" && Object.keys(policy.sites).length === 0;
+  if (!refused) return [];
+  const whose = staying.length > 0 && staying.length < 6 ? ` of ${staying.join(", ")}` : "";
+  const message = `centralize ships records, and the policy keeps the records${whose} where they are`;
+  const fix = "set policy.default.records: may-move, or choose another between";
+  return [pair(["between", "kind"], message, fix)];
+}
+
+function overlay({ between, sites }: RunSpec): Objections {
+  if (between.kind !== "gaia" || !between.overlay) return [];
+  const { groups, hubs } = between.overlay;
+  if (groups === "preset" && sites.preset === undefined) {
+    const message = "groups: preset needs sites.preset";
+    return [
+      pair(["between", "overlay", "groups"], message, "use groups: auto, or list the groups"),
+    ];
+  }
+  if (Array.isArray(groups) && hubs && hubs.length !== groups.length) {
+    const message = `${hubs.length} hubs for ${groups.length} groups`;
+    return [pair(["between", "overlay", "hubs"], message, "name one hub a group, in their order")];
+  }
+  return [];
+}
+
+/** Places where the file names a site. */
+function* namedSites(spec: RunSpec): Generator<{ readonly path: Path; readonly name: string }> {
+  for (const name of Object.keys(spec.policy.sites))
+    yield { path: ["policy", "sites", name], name };
+  const { between } = spec;
+  if (between.kind === "centralize" && between.site !== undefined) {
+    yield { path: ["between", "site"], name: between.site };
+  }
+  if (between.kind === "federated" && between.coordinator !== undefined) {
+    yield { path: ["between", "coordinator"], name: between.coordinator };
+  }
+  if (between.kind === "gaia" && between.overlay) {
+    const { groups, hubs = [] } = between.overlay;
+    const under = ["between", "overlay"];
+    for (const [i, group] of (Array.isArray(groups) ? groups : []).entries()) {
+      for (const [j, name] of group.entries()) yield { path: [...under, "groups", i, j], name };
+    }
+    for (const [i, name] of hubs.entries()) yield { path: [...under, "hubs", i], name };
+  }
+  for (const [i, fault] of spec.faults.entries()) {
+    const path = ["faults", i];
+    if (fault.kind === "partition") {
+      yield { path: [...path, "a"], name: fault.a };
+      yield { path: [...path, "b"], name: fault.b };
+    } else if (fault.kind === "delay") {
+      if (fault.from !== undefined) yield { path: [...path, "from"], name: fault.from };
+      if (fault.to !== undefined) yield { path: [...path, "to"], name: fault.to };
+    } else if (fault.kind === "crash") {
+      yield { path: [...path, "node"], name: fault.node.split("/")[0] ?? fault.node };
+    }
+  }
+  const straggler = spec.sites.processor.straggler;
+  if (straggler?.kind === "slow") {
+    for (const [i, node] of straggler.nodes.entries()) {
+      const path = ["sites", "processor", "straggler", "nodes", i];
+      yield { path, name: node.split("/")[0] ?? node };
+    }
+  }
+}
+
+function names(spec: RunSpec, siteNames: readonly string[]): Objections {
+  const found: Objection[] = [];
+  for (const { path, name } of namedSites(spec)) {
+    if (siteNames.includes(name)) continue;
+    const alike = nearest(name, siteNames);
+    const some = siteNames.slice(0, 12).join(", ");
+    const fix = alike === undefined ? `sites: ${some}` : `did you mean ${alike}?`;
+    found.push({ code: "UNKNOWN_SITE", path, message: `there is no site ${name}`, fix });
+  }
+  return found;
+}

@@ -1,0 +1,159 @@
+/**
+ * From the text of an experiment to resolved, validated runs: the run of the file, and the rows that a
+ * comparison makes of it. All issues at once, each with its place.
+ */
+import { InputError, type InputIssue } from "../core/errors.ts";
+import { checkSpec } from "./check.ts";
+import { type Finding, findings } from "./file/issues.ts";
+import type { Schema } from "./file/schema.ts";
+import { type Format, type Path, type Place, readSource, type Source } from "./file/source.ts";
+import { type Change, type Merged, merge, originsOf } from "./merge.ts";
+import { compareChanges, type Matrix } from "./rowlist.ts";
+import { ExperimentFile, RunSpec, type SitesSpec } from "./spec.ts";
+
+/** A run ready to start, and where each of its values came from (by dotted path). */
+export interface ResolvedRun {
+  readonly name: string;
+  readonly spec: RunSpec;
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+export interface Overrides {
+  /** Flags, in the order given. */
+  readonly changes?: readonly Change[] | undefined;
+  /** Rows made on the fly in place of the file's list. */
+  readonly matrix?: Matrix | undefined;
+}
+
+/** The sites of a network where they are known before the run; to check names. */
+export type KnownSites = (sites: SitesSpec) => readonly string[] | undefined;
+
+export interface Experiment {
+  readonly source: Source;
+  readonly file: ExperimentFile;
+}
+
+/** Reads and validates a file and every row of its comparison. @throws InputError with all issues. */
+export function loadExperiment(
+  text: string,
+  fileName: string,
+  format: Format,
+  known?: KnownSites,
+): Experiment {
+  const source = readSource(text, fileName, format);
+  return validate(source, known);
+}
+
+/** As `loadExperiment`, of a source that is read already. */
+export function validate(source: Source, known?: KnownSites): Experiment {
+  const merged = merge(source, [], ExperimentFile);
+  const parsed = ExperimentFile.safeParse(merged.data);
+  if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
+  resolveRun(source, {}, known);
+  if (parsed.data.compare.length > 0) resolveEntries(source, {}, known);
+  return { source, file: parsed.data };
+}
+
+/** The run that the file itself describes. @throws InputError with all issues. */
+export function resolveRun(
+  source: Source,
+  overrides: Overrides = {},
+  known?: KnownSites,
+): ResolvedRun {
+  const merged = merge(source, overrides.changes ?? [], ExperimentFile);
+  const parsed = ExperimentFile.safeParse(merged.data);
+  if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
+  const { compare: _, ...spec } = parsed.data;
+  const issues = objections(merged, spec, known);
+  if (issues.length > 0) throw new InputError(issues);
+  return { name: spec.name, spec, origins: originsOf(spec, merged) };
+}
+
+/**
+ * The rows of a comparison, `lan` always among them. A flag wins over a row's own setting; a flag that only
+ * other kinds know is left out of a row, and refused if no row takes it. @throws InputError
+ */
+export function resolveEntries(
+  source: Source,
+  overrides: Overrides = {},
+  known?: KnownSites,
+): readonly ResolvedRun[] {
+  const flags = overrides.changes ?? [];
+  const rows = compareChanges(source, flags, overrides.matrix);
+  const lenient = rows.length > 1;
+  const below: readonly Change[] = flags.map((change) => ({ ...change, lenient }));
+  const above: readonly Change[] = flags.map((change) => ({ ...change, lenient }));
+  const issues: InputIssue[] = [];
+  const resolved: ResolvedRun[] = [];
+  const skips: Path[][] = [];
+  for (const row of rows) {
+    const merged = merge(source, [...below, row.change, ...above], ExperimentFile);
+    const { compare: _, ...data } = merged.data;
+    const parsed = RunSpec.safeParse(data);
+    const found = parsed.success
+      ? objections(merged, parsed.data, known)
+      : issuesOf({ ...merged, data }, parsed.error.issues, RunSpec);
+    for (const issue of found) {
+      const seen = issues.some((other) => sameIssue(other, issue));
+      if (!seen) issues.push(issue);
+    }
+    skips.push(merged.skipped.filter((s) => above.includes(s.change)).map((s) => s.path));
+    if (parsed.success) {
+      resolved.push({ name: row.name, spec: parsed.data, origins: originsOf(parsed.data, merged) });
+    }
+  }
+  issues.push(...unused(skips, flags));
+  if (issues.length > 0) throw new InputError(issues);
+  return resolved;
+}
+
+const sameIssue = (a: InputIssue, b: InputIssue): boolean =>
+  a.message === b.message &&
+  a.file === b.file &&
+  a.line === b.line &&
+  JSON.stringify(a.path) === JSON.stringify(b.path);
+
+/** Flags that no row could take. */
+function unused(skips: readonly Path[][], flags: readonly Change[]): InputIssue[] {
+  const [first = [], ...others] = skips;
+  const everywhere = first.filter((path) =>
+    others.every((row) => row.some((other) => other.join(".") === path.join("."))),
+  );
+  return everywhere.map((path) => ({
+    code: "UNKNOWN_KEY",
+    file: flags.map((flag) => flag.place(path).file).find((file) => file.includes(path.join("."))),
+    path,
+    message: "no row of the comparison has a kind that knows this key",
+    fix: "remove it, or add a row of that kind",
+  }));
+}
+
+function objections(merged: Merged, spec: RunSpec, known?: KnownSites): InputIssue[] {
+  return checkSpec(spec, known?.(spec.sites)).map((objection) =>
+    placed({ at: "value", issue: objection }, merged),
+  );
+}
+
+function issuesOf(
+  merged: Merged,
+  issues: Parameters<typeof findings>[2],
+  schema: Schema = ExperimentFile,
+): InputIssue[] {
+  const found = findings(schema, merged.data, issues).map((finding) => placed(finding, merged));
+  return found.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+/** The finding with its file, line and column: of the nearest thing around it that stands somewhere. */
+function placed(finding: Finding, merged: Merged): InputIssue {
+  let path = finding.issue.path;
+  let of: "key" | "value" = finding.at === "value" ? "value" : "key";
+  if (finding.at === "parent") path = path.slice(0, -1);
+  let place: Place | undefined;
+  for (;;) {
+    place = merged.place(path, of);
+    if (place || path.length === 0) break;
+    path = path.slice(0, -1);
+    of = "key";
+  }
+  return { ...finding.issue, ...place };
+}
