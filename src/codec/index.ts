@@ -1,0 +1,16 @@
+export { decodeIndices, encodeIndices, indexBytes } from "./indices.ts";
+export {
+  type NamedTensor,
+  type ReadOptions,
+  readSafetensors,
+  type Safetensors,
+  writeSafetensors,
+} from "./safetensors.ts";
+export {
+  decodeUpdate,
+  type EncodedUpdate,
+  encodeUpdate,
+  type SparseUpdate,
+  type Update,
+  updateBytes,
+} from "./update.ts";
