@@ -1,0 +1,87 @@
+/**
+ * The selective barrier, receiver's side (Hsieh et al., NSDI'17, section 3.3): when updates outrun a link
+ * their indexes arrive first, and reads of exactly those parameters wait for the values. A read waits for
+ * what was announced before it came, not for what is announced later: it cannot starve.
+ */
+import { lowerBound } from "../../sorted.ts";
+
+interface Announcement {
+  readonly from: string;
+  readonly sequence: number;
+  /** Order of arrival at this shard, from 1. */
+  readonly ticket: number;
+  readonly indices: Uint32Array;
+}
+
+export class SelectiveBarrier {
+  #open: Announcement[] = [];
+  #arrived = 0;
+  /** Per sender: the last sequence that was settled. */
+  readonly #settled = new Map<string, number>();
+  /** Per sender: the last sequence that was announced. */
+  readonly #announced = new Map<string, number>();
+
+  /** A read that comes now waits for announcements up to this number. */
+  get ticket(): number {
+    return this.#arrived;
+  }
+
+  announce(from: string, sequence: number, indices: Uint32Array): void {
+    this.#announced.set(from, sequence);
+    if (sequence <= (this.#settled.get(from) ?? 0)) return;
+    this.#arrived++;
+    this.#open.push({ from, sequence, ticket: this.#arrived, indices });
+  }
+
+  /** Whether everything that a batch settles has been announced here. */
+  knows(from: string, sequence: number): boolean {
+    return (this.#announced.get(from) ?? 0) >= sequence;
+  }
+
+  /** The indexes announced by `from` up to `sequence` and not yet settled: ascending, each once. */
+  pending(from: string, sequence: number): Uint32Array {
+    const sets = this.#open.filter((a) => a.from === from && a.sequence <= sequence);
+    return union(sets.map((a) => a.indices));
+  }
+
+  /** The values of everything announced up to `sequence` are in. */
+  settle(from: string, sequence: number): void {
+    if (sequence <= (this.#settled.get(from) ?? 0)) return;
+    this.#settled.set(from, sequence);
+    this.#open = this.#open.filter((a) => a.from !== from || a.sequence > sequence);
+  }
+
+  /** The senders whose values a read of `indices` (absent: all) waits for. */
+  blockers(ticket: number, indices: Uint32Array | undefined): readonly string[] {
+    const senders = new Set<string>();
+    for (const open of this.#open) {
+      if (open.ticket > ticket) break;
+      if (!senders.has(open.from) && (!indices || intersects(open.indices, indices))) {
+        senders.add(open.from);
+      }
+    }
+    return [...senders];
+  }
+}
+
+/** The union of ascending sets that are disjoint by construction (an index is announced once). */
+function union(sets: readonly Uint32Array[]): Uint32Array {
+  if (sets.length === 1) return sets[0] as Uint32Array;
+  const all = new Uint32Array(sets.reduce((sum, set) => sum + set.length, 0));
+  let at = 0;
+  for (const set of sets) {
+    all.set(set, at);
+    at += set.length;
+  }
+  return all.sort();
+}
+
+/** Whether two ascending sets share an element: the smaller is looked up in the larger. */
+export function intersects(a: Uint32Array, b: Uint32Array): boolean {
+  const [small, large] = a.length < b.length ? [a, b] : [b, a];
+  for (let i = 0; i < small.length; i++) {
+    const wanted = small[i] as number;
+    if (large[lowerBound(large, wanted)] === wanted) return true;
+  }
+  return false;
+}

@@ -1,0 +1,74 @@
+/**
+ * Mirror clocks (Hsieh et al., NSDI'17, section 3.4): how far the same shard has come elsewhere, how long a
+ * round trip takes, and by how many clocks (DS) this shard may therefore be ahead.
+ */
+import type { Micros } from "../../../core/units.ts";
+
+/** A mirror, or a remote group seen through its router. */
+export interface Mirror {
+  readonly name: string;
+  /** Clocks it has finished, as far as is known here. */
+  clock: number;
+  /** Clocks whose updates have all arrived here. */
+  delivered: number;
+  /** Smallest round trip measured; undefined until the first echo. */
+  roundTrip: Micros | undefined;
+}
+
+/** Clock durations are the shortest of this many: waiting must not pass for slowness. */
+const WINDOW = 16;
+
+export class MirrorClocks {
+  readonly #mirrors = new Map<string, Mirror>();
+  readonly #staleness: number | "auto";
+  readonly #durations: Micros[] = [];
+  #last: Micros | undefined;
+
+  constructor(names: readonly string[], staleness: number | "auto") {
+    this.#staleness = staleness;
+    for (const name of names) {
+      this.#mirrors.set(name, { name, clock: 0, delivered: 0, roundTrip: undefined });
+    }
+  }
+
+  mirror(name: string): Mirror | undefined {
+    return this.#mirrors.get(name);
+  }
+
+  /** The slowest of some mirrors, by what `of` counts. */
+  minimum(names: readonly string[], of: "clock" | "delivered"): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const name of names) least = Math.min(least, this.#mirrors.get(name)?.[of] ?? 0);
+    return least;
+  }
+
+  /** Remembers how long the own clocks take. */
+  tick(now: Micros): void {
+    if (this.#last !== undefined) this.#durations.push(Math.max(1, now - this.#last));
+    if (this.#durations.length > WINDOW) this.#durations.shift();
+    this.#last = now;
+  }
+
+  measured(name: string, roundTrip: Micros): void {
+    const mirror = this.#mirrors.get(name);
+    if (mirror) mirror.roundTrip = Math.min(mirror.roundTrip ?? roundTrip, roundTrip);
+  }
+
+  /** DS towards a mirror: ceil(round trip / clock duration) + 1, or the fixed number. */
+  allowance(mirror: Mirror): number {
+    if (this.#staleness !== "auto") return this.#staleness;
+    if (mirror.roundTrip === undefined || this.#durations.length === 0) {
+      return Number.POSITIVE_INFINITY;
+    }
+    return Math.ceil(mirror.roundTrip / Math.min(...this.#durations)) + 1;
+  }
+
+  /** Mirrors that a shard at `clock` is too far ahead of. */
+  tooSlow(clock: number): readonly string[] {
+    const slow: string[] = [];
+    for (const mirror of this.#mirrors.values()) {
+      if (clock - mirror.clock > this.allowance(mirror)) slow.push(mirror.name);
+    }
+    return slow;
+  }
+}

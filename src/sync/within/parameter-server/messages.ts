@@ -1,0 +1,14 @@
+/** What workers and shard owners say to each other. */
+import { messageKind } from "../../../world/message.ts";
+
+/** Worker to owner: `{ clock, worker }`, the update as [values] or [encoded indices, values]. */
+export const PUSH = messageKind("ps.push", "bulk", "update");
+
+/**
+ * Worker to owner: `{ clock, need, own, worker }`: answer when all workers have finished `need` clocks and
+ * `own` of mine are in; payload: encoded indices for a sparse read.
+ */
+export const PULL = messageKind("ps.pull", "control", "control");
+
+/** Owner to worker: `{ clock, completed, own, waited }` and the values. */
+export const VALUES = messageKind("ps.values", "bulk", "parameters");

@@ -1,0 +1,287 @@
+/**
+ * The owner of one shard: applies updates by the rule of its consistency model and answers reads when the
+ * model allows it.
+ *
+ * BSP buffers the updates of a clock and reduces them in worker order, so that the result does not depend
+ * on who arrives first. SSP and TAP apply at arrival (Ho et al., "More Effective Distributed ML via a
+ * Stale Synchronous Parallel Parameter Server", NIPS'13). A vector clock holds, per worker, how many of its
+ * clocks are in; a push that is already in is dropped, so a restarted worker may repeat itself.
+ */
+import { decodeIndices } from "../../../codec/indices.ts";
+import type { NodeId } from "../../../core/ids.ts";
+import type { Scope } from "../../../core/scope.ts";
+import { createOptimizer, type Optimizer } from "../../../optimize/optimizer.ts";
+import type { World } from "../../../world/contract.ts";
+import type { Message } from "../../../world/message.ts";
+import type {
+  Between,
+  BetweenShard,
+  Domain,
+  OwnerPlan,
+  PendingRead,
+  Range,
+  ShardContext,
+  Training,
+} from "../../contract.ts";
+import { PULL, PUSH, VALUES } from "./messages.ts";
+import type { ParameterServerOptions } from "./options.ts";
+
+interface WaitingRead extends PendingRead {
+  readonly from: NodeId;
+  readonly worker: number;
+  readonly need: number;
+  readonly own: number;
+  /** Sites that held it back, once any did. */
+  blockers: readonly string[];
+}
+
+export interface OwnerSetup {
+  readonly options: ParameterServerOptions;
+  readonly training: Training;
+  readonly domains: readonly Domain[];
+  readonly domain: Domain;
+  readonly owner: OwnerPlan;
+  readonly between: Between;
+  /** Whether the observer judges this domain's copy. */
+  readonly judged: boolean;
+}
+
+export class ShardOwner implements ShardContext {
+  readonly world: World;
+  readonly scope: Scope;
+  readonly training: Training;
+  readonly domains: readonly Domain[];
+  readonly domain: Domain;
+  readonly owner: OwnerPlan;
+  readonly values: Float32Array;
+
+  readonly #setup: OwnerSetup;
+  readonly #optimizer: Optimizer;
+  readonly #between: BetweenShard | undefined;
+  /** Position of a worker in the domain, by its number in the run. */
+  readonly #position = new Map<number, number>();
+  /** Clocks finished, per worker of the domain. */
+  readonly #completed: Int32Array;
+  /** Clocks that every worker has finished. */
+  #minimum = 0;
+  /** BSP: the pushes of a clock, by worker position, until all are in. */
+  readonly #pushes = new Map<number, (Message | undefined)[]>();
+  #reads: WaitingRead[] = [];
+  #snapshot: Float32Array | undefined;
+  /** Scratch of the shard's length. */
+  readonly #sum: Float32Array;
+  readonly #delta: Float32Array;
+  readonly #touched: Uint8Array;
+
+  constructor(setup: OwnerSetup, world: World, scope: Scope) {
+    this.#setup = setup;
+    this.world = world;
+    this.scope = scope;
+    this.training = setup.training;
+    this.domains = setup.domains;
+    this.domain = setup.domain;
+    this.owner = setup.owner;
+    const { start, end } = this.#range;
+    const { kernels } = world;
+    this.values = kernels.allocate(end - start);
+    kernels.copy(this.values, this.training.initial.subarray(start, end));
+    this.#sum = kernels.allocate(end - start);
+    this.#delta = kernels.allocate(end - start);
+    this.#touched = new Uint8Array(this.training.learner.workingSet ? end - start : 0);
+    this.#optimizer = createOptimizer(this.training.optimizer, end - start, kernels);
+    this.#completed = new Int32Array(this.domain.workers.length);
+    this.domain.workers.forEach((worker, position) => {
+      this.#position.set(worker.number, position);
+    });
+    this.#between = setup.between.open?.(this);
+    world.network.handle(PUSH, (message) => this.#push(message));
+    world.network.handle(PULL, (message, from) => this.#pull(message, from));
+    if (setup.judged) this.training.observer.attach(this.domain.id, this.#range, this.values);
+  }
+
+  get #range(): Range {
+    return this.owner.range;
+  }
+
+  add(update: Float32Array): void {
+    this.world.kernels.add(this.values, update);
+    this.#snapshot = undefined;
+  }
+
+  addSparse(indices: Uint32Array, update: Float32Array): void {
+    this.world.kernels.scatterAdd(this.values, indices, update);
+    this.#snapshot = undefined;
+  }
+
+  replace(replacement: Float32Array): void {
+    this.world.kernels.copy(this.values, replacement);
+    this.#optimizer.reset();
+    this.#snapshot = undefined;
+  }
+
+  changed(): void {
+    this.#serve();
+  }
+
+  /** Whom the reads here wait for: workers that are behind, or what the between says. */
+  waitingFor(): readonly string[] {
+    const whom = new Set<string>();
+    for (const read of this.#reads) for (const name of this.#blockers(read)) whom.add(name);
+    return [...whom];
+  }
+
+  #push(message: Message): void {
+    const clock = message.header["clock"] as number;
+    const position = this.#position.get(message.header["worker"] as number);
+    if (position === undefined || clock < (this.#completed[position] as number)) return;
+    if (this.#setup.options.consistency === "bsp") {
+      const pushes = this.#pushes.get(clock) ?? new Array(this.domain.workers.length);
+      if (pushes[position] !== undefined) return;
+      this.#pushes.set(clock, pushes);
+      pushes[position] = message;
+      this.#completed[position] = clock + 1;
+    } else {
+      this.#applyAll([message], clock);
+      this.#completed[position] = clock + 1;
+    }
+    this.#advance();
+  }
+
+  /** Every clock that all workers have now finished. */
+  #advance(): void {
+    const minimum = this.#completed.reduce((least, clock) => Math.min(least, clock));
+    while (this.#minimum < minimum) {
+      const clock = this.#minimum;
+      const pushes = this.#pushes.get(clock);
+      if (pushes) {
+        this.#pushes.delete(clock);
+        this.#applyAll(pushes as Message[], clock);
+      }
+      this.#minimum = clock + 1;
+      this.#between?.afterClock(this.#minimum);
+      if (this.#setup.judged) {
+        this.training.observer.reached(this.domain.id, this.#range, this.#minimum);
+      }
+    }
+    this.#serve();
+  }
+
+  #applyAll(pushes: readonly Message[], clock: number): void {
+    if (this.training.learner.workingSet) this.#applySparse(pushes, clock);
+    else this.#apply(pushes, clock);
+  }
+
+  /** Sums the pushes in the given order, divides, and lets the optimizer change the values. */
+  #apply(pushes: readonly Message[], clock: number): void {
+    const { kernels } = this.world;
+    kernels.copy(this.#sum, pushes[0]?.payload[0] as Float32Array);
+    for (let i = 1; i < pushes.length; i++) {
+      kernels.add(this.#sum, pushes[i]?.payload[0] as Float32Array);
+    }
+    kernels.scale(this.#sum, 1 / this.domain.divisor);
+    this.#optimizer.delta(this.#sum, clock, this.#delta);
+    this.add(this.#delta);
+    this.#between?.applied?.(this.#delta);
+  }
+
+  #applySparse(pushes: readonly Message[], clock: number): void {
+    const { kernels } = this.world;
+    const length = this.values.length;
+    const touched = this.#touched;
+    let least = length;
+    let most = -1;
+    for (const push of pushes) {
+      const indices = decodeIndices(push.payload[0] as Uint8Array, length);
+      kernels.scatterAdd(this.#sum, indices, push.payload[1] as Float32Array);
+      for (let k = 0; k < indices.length; k++) touched[indices[k] as number] = 1;
+      least = Math.min(least, indices[0] ?? length);
+      most = Math.max(most, indices.at(-1) ?? -1);
+    }
+    const union = new Uint32Array(Math.max(0, most - least + 1));
+    let count = 0;
+    for (let i = least; i <= most; i++) {
+      if (touched[i] === 1) union[count++] = i;
+      touched[i] = 0;
+    }
+    const indices = union.subarray(0, count);
+    const gradient = new Float32Array(count);
+    kernels.take(gradient, this.#sum, indices);
+    kernels.scale(gradient, 1 / this.domain.divisor);
+    const delta = this.#delta.subarray(0, count);
+    this.#optimizer.sparseDelta(indices, gradient, clock, delta);
+    this.addSparse(indices, delta);
+    this.#between?.applied?.(delta, indices);
+  }
+
+  #pull(message: Message, from: NodeId): void {
+    const header = message.header as Record<string, number>;
+    const encoded = message.payload[0] as Uint8Array | undefined;
+    this.#reads.push({
+      from,
+      worker: header["worker"] as number,
+      clock: header["clock"] as number,
+      need: header["need"] as number,
+      own: header["own"] as number,
+      indices: encoded ? decodeIndices(encoded, this.values.length) : undefined,
+      ticket: this.#between?.admit?.() ?? 0,
+      blockers: [],
+    });
+    this.#serve();
+  }
+
+  #serve(): void {
+    if (this.#reads.length === 0) return;
+    const reads = this.#reads;
+    this.#reads = [];
+    for (const read of reads) {
+      const inDomain = this.#minimum >= read.need && this.#ownIn(read);
+      if (inDomain && (this.#between?.ready(read) ?? true)) this.#answer(read);
+      else {
+        if (inDomain) read.blockers = this.#between?.waitingFor(read) ?? [];
+        this.#reads.push(read);
+      }
+    }
+  }
+
+  #ownIn(read: WaitingRead): boolean {
+    return this.#ownClock(read) >= read.own;
+  }
+
+  #ownClock(read: WaitingRead): number {
+    return this.#completed[this.#position.get(read.worker) ?? -1] ?? 0;
+  }
+
+  #answer(read: WaitingRead): void {
+    const { kernels } = this.world;
+    let payload: Float32Array;
+    if (read.indices) {
+      payload = new Float32Array(read.indices.length);
+      kernels.gather(payload, this.values, read.indices);
+    } else {
+      this.#snapshot ??= kernels.snapshot(this.values);
+      payload = this.#snapshot;
+    }
+    const bsp = this.#setup.options.consistency === "bsp";
+    this.world.network.send(
+      read.from,
+      VALUES,
+      {
+        clock: read.clock,
+        completed: this.#minimum,
+        // Under BSP a push that is buffered is not yet in the values.
+        own: bsp ? this.#minimum : this.#ownClock(read),
+        waited: read.blockers.join(),
+      },
+      [payload],
+    );
+  }
+
+  #blockers(read: WaitingRead): readonly string[] {
+    if (this.#minimum < read.need) {
+      return this.domain.workers
+        .filter((_, position) => (this.#completed[position] as number) < read.need)
+        .map((worker) => worker.node.id);
+    }
+    return this.#between?.waitingFor(read) ?? [];
+  }
+}
