@@ -74,6 +74,8 @@ const SESSION: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   logSeverityLevel: 3,
+  // Our DequantizeLinear only scales bytes; the quantisation passes would add work around it.
+  extra: { session: { disable_quant_qdq: "1" } },
 };
 
 const tensorsOf =

@@ -1,4 +1,5 @@
 /** Gradients of operators that work element by element. y is the output, g = dLoss/dy. */
+import { ELEMENT_TYPES } from "../graph.ts";
 import { type GradientContext, type GradientRule, inputOf, outputOf, unbroadcast } from "./rule.ts";
 
 /** Gradients of a broadcast operator: computed only where needed, then summed to the input's shape. */
@@ -44,8 +45,11 @@ const sqrt: GradientRule = (at) => {
   return [at.graph.emit("Div", [at.upstream, twice])];
 };
 
-/** y >= 0, so sign(y) is 1 where the input was positive and 0 elsewhere. */
-const relu: GradientRule = (at) => [times(at, at.graph.emit("Sign", [outputOf(at)]))];
+/** The gradient passes where y > 0. (Multiplying by a mask is faster than Where, and than Sign.) */
+const relu: GradientRule = (at) => {
+  const positive = at.graph.emit("Greater", [outputOf(at), at.graph.scalar(0)]);
+  return [times(at, at.graph.emit("Cast", [positive], { to: { int: ELEMENT_TYPES.float32 } }))];
+};
 
 export const elementwiseGradients = {
   Abs: abs,
