@@ -186,7 +186,7 @@ export function mergeSeeds(rows: readonly CompareRow[]): CompareRow {
     ...first,
     ...means,
     reachedTarget: reached,
-    final: { ...final, loss: final["loss"] ?? null },
+    final: { ...final, loss: final.loss ?? null },
     end: [...ends].join(", "),
     seeds: rows.length,
     spread,
