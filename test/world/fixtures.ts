@@ -1,7 +1,9 @@
 /** Small topologies, nodes and pools for tests of worlds. */
+import type { DenseDataset } from "../../src/core/dataset.ts";
 import type { RunEvent } from "../../src/core/events.ts";
 import { nodeId, type Role, siteId } from "../../src/core/ids.ts";
 import { createPlainKernels } from "../../src/core/kernels/plain.ts";
+import { createRandom } from "../../src/core/random.ts";
 import type { StepResult } from "../../src/model/learner.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import type { NodeInfo, Work } from "../../src/world/contract.ts";
@@ -70,4 +72,18 @@ export function simulate(
     ...options,
   });
   return { simulation, events };
+}
+
+/** Three well separated classes of 4x4 pictures, in shared memory. */
+export function makeDigits(rows: number): DenseDataset {
+  const random = createRandom(7);
+  const features = new Float32Array(new SharedArrayBuffer(4 * 16 * rows));
+  const labels = new Int32Array(new SharedArrayBuffer(4 * rows));
+  for (let row = 0; row < rows; row++) {
+    labels[row] = row % 3;
+    for (let i = 0; i < 16; i++)
+      features[16 * row + i] = random.normal() + (i % 3 === row % 3 ? 2 : 0);
+  }
+  const shape = [1, 4, 4];
+  return { kind: "dense", rows, shape, features, scale: 1, offset: 0, labels, classes: 3 };
 }

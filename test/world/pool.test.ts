@@ -1,26 +1,17 @@
 /** The compute pool gives the same results on the caller's thread and on worker threads. */
 import { afterEach, expect, test } from "vitest";
-import type { DenseDataset, RatingsDataset } from "../../src/core/dataset.ts";
+import type { RatingsDataset } from "../../src/core/dataset.ts";
 import { shapeOf } from "../../src/core/dataset.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { createLearner } from "../../src/model/create.ts";
 import { LayerSpec, type ModelSpec } from "../../src/model/spec.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import { createComputePool } from "../../src/world/compute/pool.ts";
+import { makeDigits } from "./fixtures.ts";
 
 const shared = (length: number): Float32Array =>
   new Float32Array(new SharedArrayBuffer(4 * length));
 const random = createRandom(7);
-
-function digits(): DenseDataset {
-  const rows = 64;
-  const features = shared(rows * 16);
-  const labels = new Int32Array(new SharedArrayBuffer(4 * rows));
-  for (let i = 0; i < features.length; i++) features[i] = random.normal();
-  for (let i = 0; i < rows; i++) labels[i] = random.integer(3);
-  const shape = [1, 4, 4];
-  return { kind: "dense", rows, shape, features, scale: 1, offset: 0, labels, classes: 3 };
-}
 
 function films(): RatingsDataset {
   const rows = 100;
@@ -35,7 +26,7 @@ function films(): RatingsDataset {
   return { kind: "ratings", rows, users, items, ratings, userCount: 5, itemCount: 9 };
 }
 
-const datasets = { digits: digits(), films: films() };
+const datasets = { digits: makeDigits(64), films: films() };
 const learners: Record<string, ModelSpec> = {
   softmax: {
     model: {

@@ -1,6 +1,6 @@
 /**
- * The simulator's agenda: a binary heap of events ordered by (time, sequence). Times and sequences lie in
- * typed arrays beside the events, so that ordering touches no object. Retired events stay until they come up
+ * The simulator's agenda: a heap of events ordered by (time, sequence). What is ordered lies in typed arrays;
+ * the events themselves stay where they are, so that ordering touches no object. Retired events stay until they come up
  * or until they are the majority.
  */
 import type { Micros } from "../../core/units.ts";
@@ -16,11 +16,18 @@ export interface SimulatedEvent {
 }
 
 const COMPACT_ABOVE = 1024;
+/** Children of a place in the heap: four lie in one or two cache lines. */
+const ARITY = 4;
 
 export class EventHeap {
   #times = new Float64Array(1024);
   #sequences = new Float64Array(1024);
+  /** Where the event of each place lies in `#events`. */
+  #slots = new Int32Array(1024);
   #events: (SimulatedEvent | undefined)[] = [];
+  /** A stack of `#free` unused places of `#events`. */
+  #freeSlots = new Int32Array(1024);
+  #free = 0;
   #size = 0;
   #sequence = 0;
   #dead = 0;
@@ -32,13 +39,15 @@ export class EventHeap {
 
   push(at: Micros, event: SimulatedEvent): void {
     if (this.#size === this.#times.length) this.#grow();
-    this.#place(this.#size++, at, this.#sequence++, event);
+    const slot = this.#free > 0 ? this.#freeSlots[--this.#free]! : this.#events.length;
+    this.#events[slot] = event;
+    this.#place(this.#size++, at, this.#sequence++, slot);
   }
 
   /** The next event that is not retired. */
   peek(): SimulatedEvent | undefined {
     while (this.#size > 0) {
-      const event = this.#events[0]!;
+      const event = this.#events[this.#slots[0]!]!;
       if (!event.dead) return event;
       this.#removeTop();
       this.#dead--;
@@ -65,55 +74,62 @@ export class EventHeap {
   }
 
   /** Moves the hole at `hole` up until (at, sequence) fits there. */
-  #place(hole: number, at: Micros, sequence: number, event: SimulatedEvent): void {
+  #place(hole: number, at: Micros, sequence: number, slot: number): void {
     const times = this.#times;
     const sequences = this.#sequences;
-    const events = this.#events;
     while (hole > 0) {
-      const parent = (hole - 1) >> 1;
+      const parent = ((hole - 1) / ARITY) | 0;
       const time = times[parent]!;
       if (time < at || (time === at && sequences[parent]! < sequence)) break;
-      times[hole] = time;
-      sequences[hole] = sequences[parent]!;
-      events[hole] = events[parent];
+      this.#move(parent, hole);
       hole = parent;
     }
     times[hole] = at;
     sequences[hole] = sequence;
-    events[hole] = event;
+    this.#slots[hole] = slot;
   }
 
   #removeTop(): void {
+    this.#release(this.#slots[0]!);
     const last = --this.#size;
+    if (last === 0) return;
     const times = this.#times;
     const sequences = this.#sequences;
-    const events = this.#events;
     const at = times[last]!;
     const sequence = sequences[last]!;
-    const event = events[last]!;
-    events[last] = undefined;
-    if (last === 0) return;
+    const slot = this.#slots[last]!;
     let hole = 0;
     for (;;) {
-      let child = 2 * hole + 1;
-      if (child >= last) break;
-      const right = child + 1;
-      if (right < last && this.#before(right, child)) child = right;
+      const first = ARITY * hole + 1;
+      if (first >= last) break;
+      let child = first;
+      const end = Math.min(first + ARITY, last);
+      for (let other = first + 1; other < end; other++)
+        if (this.#before(other, child)) child = other;
       const time = times[child]!;
       if (time > at || (time === at && sequences[child]! > sequence)) break;
-      times[hole] = time;
-      sequences[hole] = sequences[child]!;
-      events[hole] = events[child];
+      this.#move(child, hole);
       hole = child;
     }
     times[hole] = at;
     sequences[hole] = sequence;
-    events[hole] = event;
+    this.#slots[hole] = slot;
+  }
+
+  #move(from: number, to: number): void {
+    this.#times[to] = this.#times[from]!;
+    this.#sequences[to] = this.#sequences[from]!;
+    this.#slots[to] = this.#slots[from]!;
   }
 
   #before(a: number, b: number): boolean {
     const difference = this.#times[a]! - this.#times[b]!;
     return difference < 0 || (difference === 0 && this.#sequences[a]! < this.#sequences[b]!);
+  }
+
+  #release(slot: number): void {
+    this.#events[slot] = undefined;
+    this.#freeSlots[this.#free++] = slot;
   }
 
   /** Drops retired events. Sequences are kept, so the order of the rest is too. */
@@ -122,18 +138,22 @@ export class EventHeap {
     this.#size = 0;
     this.#dead = 0;
     for (let i = 0; i < size; i++) {
-      const event = this.#events[i]!;
-      if (!event.dead) this.#place(this.#size++, this.#times[i]!, this.#sequences[i]!, event);
+      const slot = this.#slots[i]!;
+      if (this.#events[slot]!.dead) this.#release(slot);
+      else this.#place(this.#size++, this.#times[i]!, this.#sequences[i]!, slot);
     }
-    this.#events.length = this.#size;
   }
 
   #grow(): void {
-    const times = new Float64Array(this.#times.length * 2);
-    const sequences = new Float64Array(times.length);
-    times.set(this.#times);
-    sequences.set(this.#sequences);
-    this.#times = times;
-    this.#sequences = sequences;
+    const length = this.#times.length * 2;
+    this.#times = enlarge(this.#times, new Float64Array(length));
+    this.#sequences = enlarge(this.#sequences, new Float64Array(length));
+    this.#slots = enlarge(this.#slots, new Int32Array(length));
+    this.#freeSlots = enlarge(this.#freeSlots, new Int32Array(length));
   }
+}
+
+function enlarge<A extends Float64Array | Int32Array>(from: A, into: A): A {
+  into.set(from);
+  return into;
 }

@@ -18,6 +18,8 @@ import type { Port } from "./port.ts";
 import type { Processor } from "./processor.ts";
 import { StepEvent, TimerEvent } from "./waits.ts";
 
+const NO_PAYLOAD: readonly ArrayBufferView[] = [];
+
 /** What the incarnations of all nodes share. */
 export interface Surroundings {
   readonly loop: EventLoop;
@@ -97,7 +99,7 @@ export class SimulatedWorld implements World, Clock, Network {
     to: NodeId,
     kind: MessageKind,
     header: Header,
-    payload: readonly ArrayBufferView[] = [],
+    payload: readonly ArrayBufferView[] = NO_PAYLOAD,
   ): void {
     if (this.alive) this.#around.network.send(this.#parts.port, to, kind, header, payload);
   }
