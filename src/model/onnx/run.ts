@@ -62,10 +62,17 @@ async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
     } catch (cause) {
       if (only === "native")
         throw new PangaeaError("NATIVE_RUNTIME_MISSING", MISSING_NATIVE, { cause });
-      warn?.(MISSING_NATIVE);
+      warn?.(missing(cause));
     }
   }
   return wasmEngine(await import("onnxruntime-web"));
+}
+
+/** Why a library that is there does not load (another C library, say) is worth reading. */
+function missing(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const absent = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
+  return absent ? MISSING_NATIVE : `${MISSING_NATIVE} (it did not load: ${message})`;
 }
 
 const SESSION: InferenceSession.SessionOptions = {
