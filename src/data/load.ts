@@ -1,0 +1,190 @@
+/**
+ * From what the user wrote under `data:` to a training and a test set in shared memory. The caller reads
+ * files; the test rows, where they must be drawn, come from the caller's random stream.
+ */
+import type { Dataset } from "../core/dataset.ts";
+import { InputError } from "../core/errors.ts";
+import type { Random } from "../core/random.ts";
+import { gunzipped } from "./bytes.ts";
+import { readCsv } from "./csv.ts";
+import type { CsvSchema } from "./csv-schema.ts";
+import { encodeTable } from "./encode.ts";
+import { generateDigits } from "./generated-digits.ts";
+import { type NamedBytes, readIdxDataset } from "./idx.ts";
+import { readLibsvm } from "./libsvm.ts";
+import type { NaturalSites } from "./partition.ts";
+import { holdOutPerUser, readRatings } from "./ratings.ts";
+import { holdOut, takeRows } from "./rows.ts";
+import type { DataSpec } from "./spec.ts";
+
+/** How files are reached. */
+export interface DataHost {
+  /** Folders in which paths are looked for, in order; absolute paths are taken as they are. */
+  readonly roots: readonly string[];
+  exists(path: string): Promise<boolean>;
+  readFile(path: string): Promise<Uint8Array>;
+}
+
+export interface LoadedData {
+  readonly train: Dataset;
+  readonly test: Dataset;
+  /** Sites that the data name, of the training rows. */
+  readonly natural?: NaturalSites | undefined;
+  /** Where the data came from: a path, or "generated". */
+  readonly origin: string;
+  /** What the user should be told. */
+  readonly note?: string | undefined;
+}
+
+type Spec<Kind> = Extract<DataSpec, { readonly kind: Kind }>;
+
+/** Loads the data. `random` draws held-out rows and generated digits. */
+export async function loadData(
+  spec: DataSpec,
+  host: DataHost,
+  random: Random,
+): Promise<LoadedData> {
+  switch (spec.kind) {
+    case "idx":
+      return loadIdx(spec, host, random);
+    case "digits":
+      return { ...digits(spec.rows, spec.testRows, random), origin: "generated" };
+    case "ratings":
+      return loadRatings(spec, host, random);
+    case "csv":
+      return loadCsv(spec, host, random);
+    case "libsvm":
+      return loadLibsvm(spec, host, random);
+    default:
+      return spec satisfies never;
+  }
+}
+
+const digits = (rows: number, testRows: number, random: Random) => ({
+  train: generateDigits(rows, random.stream("train")),
+  test: generateDigits(testRows, random.stream("test")),
+});
+
+const IDX_FILES = [
+  "train-images-idx3-ubyte",
+  "train-labels-idx1-ubyte",
+  "t10k-images-idx3-ubyte",
+  "t10k-labels-idx1-ubyte",
+] as const;
+
+async function loadIdx(spec: Spec<"idx">, host: DataHost, random: Random): Promise<LoadedData> {
+  const names = IDX_FILES.map((name) => [`${spec.path}/${name}`, `${spec.path}/${name}.gz`]);
+  if (spec.fallback && !(await find(names[0]!, host))) {
+    const made = digits(spec.trainRows ?? 60_000, spec.testRows ?? 10_000, random);
+    const note =
+      `No real digits at ${spec.path}: generated ones take their place. ` +
+      "For MNIST: pangaea data fetch mnist, or name its folder with PANGAEA_DATA.";
+    return { ...made, origin: "generated", note };
+  }
+  const [images, labels, testImages, testLabels] = (await Promise.all(
+    names.map((paths) => read(paths, host)),
+  )) as [NamedBytes, NamedBytes, NamedBytes, NamedBytes];
+  const { classes } = spec;
+  return {
+    train: readIdxDataset(images, labels, { classes, rows: spec.trainRows }),
+    test: readIdxDataset(testImages, testLabels, { classes, rows: spec.testRows }),
+    origin: images.file.slice(0, images.file.lastIndexOf("/")),
+  };
+}
+
+async function loadRatings(
+  spec: Spec<"ratings">,
+  host: DataHost,
+  random: Random,
+): Promise<LoadedData> {
+  const { file, bytes } = await read([spec.path], host);
+  const all = await readRatings(gunzipped(bytes, file), file, spec.columns);
+  const [train, test] = holdOutPerUser(all, spec.testShare, random.stream("held out"));
+  return { train: takeRows(all, train), test: takeRows(all, test), origin: file };
+}
+
+async function loadCsv(spec: Spec<"csv">, host: DataHost, random: Random): Promise<LoadedData> {
+  const paths = typeof spec.path === "string" ? [spec.path] : spec.path;
+  const files = await Promise.all(paths.map((path) => read([path], host)));
+  const sources = files.map(({ file, bytes }) => ({ file, source: gunzipped(bytes, file) }));
+  const schema = withSite(spec);
+  const table = await readCsv(sources, schema);
+  const [train, test] = holdOut(table.rows, spec.testShare, random.stream("held out"));
+  const all = encodeTable(table, train, schema.standardise);
+  const { natural } = table;
+  return {
+    train: takeRows(all, train),
+    test: takeRows(all, test),
+    natural: natural && {
+      names: natural.names,
+      of: Int32Array.from(train, (row) => natural.of[row]!),
+    },
+    origin: files.map(({ file }) => file).join(", "),
+  };
+}
+
+/** A split by a column makes that column the site; `file` stands for the files themselves. */
+function withSite({ schema, split }: Spec<"csv">): CsvSchema {
+  if (split.by !== "column" || (split.column === "file" && !("file" in schema.columns)))
+    return schema;
+  return { ...schema, columns: { ...schema.columns, [split.column]: "site" } };
+}
+
+async function loadLibsvm(
+  spec: Spec<"libsvm">,
+  host: DataHost,
+  random: Random,
+): Promise<LoadedData> {
+  const { features, target } = spec;
+  const { file, bytes } = await read([spec.path], host);
+  const all = await readLibsvm(gunzipped(bytes, file), file, { features, target });
+  if (spec.testPath === undefined) {
+    const [train, test] = holdOut(all.dataset.rows, spec.testShare, random.stream("held out"));
+    return {
+      train: takeRows(all.dataset, train),
+      test: takeRows(all.dataset, test),
+      origin: file,
+    };
+  }
+  const other = await read([spec.testPath], host);
+  const labels = target === "class" ? all.labels : undefined;
+  const test = await readLibsvm(gunzipped(other.bytes, other.file), other.file, {
+    features,
+    target,
+    labels,
+  });
+  return { train: all.dataset, test: test.dataset, origin: file };
+}
+
+/** Places of a path, likeliest first. `data/mnist` is also looked for as `mnist` in folders of data. */
+function placesOf(path: string, { roots }: DataHost): string[] {
+  if (/^(\/|[A-Za-z]:[\\/])/.test(path)) return [path];
+  const plain = path.replace(/^\.\//, "");
+  const names = plain.startsWith("data/") ? [plain, plain.slice("data/".length)] : [plain];
+  return roots.flatMap((root) => names.map((name) => `${root.replace(/\/+$/, "")}/${name}`));
+}
+
+async function find(paths: readonly string[], host: DataHost): Promise<string | undefined> {
+  for (const place of paths.flatMap((path) => placesOf(path, host)))
+    if (await host.exists(place)) return place;
+  return undefined;
+}
+
+/** The first of the paths that exists. */
+async function read(paths: readonly string[], host: DataHost): Promise<NamedBytes> {
+  const file = await find(paths, host);
+  if (file === undefined) throw missing(paths, host);
+  return { file, bytes: await host.readFile(file) };
+}
+
+function missing(paths: readonly string[], host: DataHost): InputError {
+  const looked = paths.flatMap((path) => placesOf(path, host));
+  return new InputError([
+    {
+      code: "MISSING_DATA",
+      message: `no data at ${paths[0]}; looked for ${looked.join(", ")}`,
+      path: ["data", "path"],
+      fix: "name the folder of your data with PANGAEA_DATA or --data; for MNIST: pangaea data fetch mnist",
+    },
+  ]);
+}
