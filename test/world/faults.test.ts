@@ -115,6 +115,24 @@ test("a partition holds reliable messages until the heal, in order; lossy ones a
   }
 });
 
+test("a lossy message of which a part was lost in a partition is lost as a whole", async () => {
+  // 512,000 bytes take half a second; the partition strikes one or two of the eight chunks.
+  const faults = [{ kind: "partition" as const, a: "alpha", b: "beta", at: 0.1, for: 0.05 }];
+  for (const kind of [BULK, SOFT_BULK]) {
+    const heard: string[] = [];
+    const { simulation } = simulate([a0, b0], { faults });
+    simulation.start(a0.id, async (world, scope) => {
+      world.network.send(b0.id, kind, { n: 0 }, [new Uint8Array(498_000)]);
+      await world.network.drained(b0.id, 0, scope);
+      world.network.send(b0.id, kind, { n: 1 });
+    });
+    simulation.start(b0.id, listener([kind], heard, 3_000_000));
+    await simulation.run();
+    const numbers = heard.map((line) => line.split(" ")[1]);
+    expect(numbers).toEqual(kind.lossy ? ["1"] : ["0", "1"]);
+  }
+});
+
 test("overlapping partitions heal when the last one does, and drained waits as long", async () => {
   const faults = [
     { kind: "partition" as const, a: "alpha", b: "beta", at: 0, for: 0.03 },

@@ -200,6 +200,19 @@ test("a failing step rejects at its modelled time", async () => {
   expect(seen).toEqual([1000, failure]);
 });
 
+test("a step that the pool refuses on the spot fails its program, not the clock", async () => {
+  const refuse = (): never => {
+    throw new Error("the update must lie in shared memory");
+  };
+  const { simulation } = simulate([a0], { compute: { ...fakePool(), step: refuse } });
+  const flat = { parameters: Float32Array.of(0), out: new Float32Array(1) };
+  const place = { learner: "fake", dataset: "fake", worker: 0, clock: 0, flops: 1 };
+  simulation.start(a0.id, async (world, scope) => {
+    await world.compute({ ...place, ...flat, rows: Uint32Array.of(0) }, scope);
+  });
+  await expect(simulation.run()).rejects.toThrow("alpha/peer-0 failed: the update must lie");
+});
+
 test("hold: virtual time waits for real work, whose results come in the order of asking", async () => {
   const { simulation } = simulate([a0]);
   const seen: string[] = [];
@@ -230,13 +243,19 @@ test("hold: virtual time waits for real work, whose results come in the order of
   ]);
 });
 
-test("held work that fails, fails the run", async () => {
+test("held work that fails, fails the run; programs unwind", async () => {
   const { simulation } = simulate([a0]);
+  let unwound = false;
   simulation.start(a0.id, async (world, scope) => {
     simulation.hold(Promise.reject(new Error("cannot judge")), () => {});
-    await world.clock.sleep(10, scope);
+    try {
+      await world.clock.sleep(10, scope);
+    } finally {
+      unwound = true;
+    }
   });
   await expect(simulation.run()).rejects.toThrow("cannot judge");
+  expect(unwound).toBe(true);
 });
 
 test("stragglers: slow nodes, pauses, and lognormal factors of mean 1", async () => {

@@ -16,7 +16,7 @@ import { EventHeap, type SimulatedEvent } from "./heap.ts";
 /** Real time after which other things of the process (threads, signals, timers) get their turn. */
 const YIELD_AFTER_MILLISECONDS = 15;
 /** Turns between two looks at the real clock. */
-const TURNS_PER_LOOK = 64;
+const TURNS_PER_LOOK = 16;
 
 interface Hold {
   settled: boolean;
@@ -115,8 +115,7 @@ export class EventLoop {
       return;
     }
     this.#queued = true;
-    // The answer is not awaited: the microtask itself asks for the next turn.
-    this.#dry.then(this.#again).catch(this.#reject);
+    this.#dry.then(this.#again, this.#reject);
   };
 
   /** Lets events happen until a program may have something to do (true) or the loop must stop (false). */

@@ -15,7 +15,7 @@ import type { Bytes, Micros } from "../../core/units.ts";
 import { type Header, type Message, type MessageKind, wireBytes } from "../message.ts";
 import type { Topology } from "../topology.ts";
 import type { EventLoop } from "./loop.ts";
-import { Backlog, type Flow, Life, Packet, type Port } from "./port.ts";
+import { Backlog, type Fate, type Flow, Life, Packet, type Port } from "./port.ts";
 import { Traffic } from "./traffic.ts";
 import { Wire } from "./wire.ts";
 
@@ -28,6 +28,7 @@ const CHUNKS = 8;
 /** A node's messages to itself do not touch the network. */
 const LOOPBACK_MICROS: Micros = 1;
 const MOST_RETRANSMISSIONS = 8;
+const SAFE: Fate = Object.freeze({ lost: false, delay: 0, twice: false });
 
 /** Bytes on the wire of a framed message, with its share of TCP and IP headers. */
 export const bytesOnWire = (framed: Bytes, overheadBytes: Bytes = 0): Bytes =>
@@ -97,7 +98,7 @@ export class SimulatedNetwork {
     const flow = this.flow(from, to);
     const message: Message = { kind, header, payload };
     if (flow.to === from) {
-      this.#depart(new Packet(this, flow, message, 0, true), "loopback", LOOPBACK_MICROS);
+      this.#depart(new Packet(this, flow, message, 0, true, SAFE), "loopback", LOOPBACK_MICROS);
       return;
     }
     if (kind.carries === "records" && flow.pipe) this.#checkPolicy(from, flow.to, kind);
@@ -147,7 +148,8 @@ export class SimulatedNetwork {
         return this.#leftSharedLink(packet);
       case "pipe":
         if (!flow.pipe!.left(packet)) return false;
-        if (!flow.pipe!.cut) this.#fly(packet, this.#loop.now);
+        if (flow.pipe!.cut) packet.fate.lost = true;
+        this.#fly(packet, this.#loop.now);
         return this.#leftSharedLink(packet);
       case "flight":
         this.#arrive(packet, bulk);
@@ -161,8 +163,7 @@ export class SimulatedNetwork {
   }
 
   #sendControl(flow: Flow, message: Message, bytes: Bytes): void {
-    const packet = new Packet(this, flow, message, bytes, true);
-    if (this.#perilous) this.#drawFate([packet], flow);
+    const packet = new Packet(this, flow, message, bytes, true, this.#drawFate(flow, message));
     packet.leaves = flow.from.uplink.control(bytes);
     if (flow.pipe) this.#loop.schedule(packet.leaves, packet);
     else this.#fly(packet, packet.leaves);
@@ -170,19 +171,19 @@ export class SimulatedNetwork {
 
   #sendBulk(flow: Flow, message: Message, bytes: Bytes): void {
     const size = Math.max(CHUNK_BYTES, Math.ceil(bytes / CHUNKS));
-    const packets: Packet[] = [];
+    const fate = this.#drawFate(flow, message);
+    flow.backlog.bytes += bytes;
     for (let sent = 0; sent < bytes; sent += size) {
       const length = Math.min(size, bytes - sent);
-      packets.push(new Packet(this, flow, message, length, sent + length === bytes));
+      const last = sent + length === bytes;
+      flow.from.uplink.bulk(new Packet(this, flow, message, length, last, fate));
     }
-    if (this.#perilous) this.#drawFate(packets, flow);
-    flow.backlog.bytes += bytes;
-    for (const packet of packets) flow.from.uplink.bulk(packet);
   }
 
-  #drawFate(packets: readonly Packet[], flow: Flow): void {
+  #drawFate(flow: Flow, message: Message): Fate {
+    const { lossy } = message.kind;
+    if (!this.#perilous) return lossy ? { ...SAFE } : SAFE;
     const { jitterMicros, lossRate, duplicationRate, random } = this.#options;
-    const { lossy } = packets[0]!.message.kind;
     let lost = false;
     let delay = flow.pipe && jitterMicros > 0 ? random.integer(jitterMicros + 1) : 0;
     if (lossRate > 0 && random.next() < lossRate) {
@@ -195,16 +196,15 @@ export class SimulatedNetwork {
       }
     }
     const twice = lossy && duplicationRate > 0 && random.next() < duplicationRate;
-    for (const packet of packets) {
-      packet.lost = lost;
-      packet.delay = delay;
-      packet.twice = twice;
-    }
+    return { lost, delay, twice };
   }
 
   #enterPipe(packet: Packet, pipe: Wire<Packet>): boolean {
     if (packet.message.kind.queue === "bulk") {
-      if (pipe.cut && packet.lossy) return this.#leftSharedLink(packet);
+      if (pipe.cut && packet.lossy) {
+        packet.fate.lost = true;
+        return this.#leftSharedLink(packet);
+      }
       packet.stage = "pipe";
       pipe.bulk(packet);
     } else if (!pipe.cut) this.#fly(packet, pipe.control(packet.bytes));
@@ -220,9 +220,9 @@ export class SimulatedNetwork {
 
   /** Sends a packet on its way through the distance; never before what its queue sent earlier. */
   #fly(packet: Packet, departs: Micros): void {
-    if (packet.lost) return;
+    if (packet.fate.lost) return;
     const { flow } = packet;
-    const arrives = departs + flow.oneWayMicros + packet.delay + this.#spikeOn(flow);
+    const arrives = departs + flow.oneWayMicros + packet.fate.delay + this.#spikeOn(flow);
     packet.stage = "flight";
     if (packet.message.kind.queue === "control")
       flow.lastControlArrival = Math.max(arrives, flow.lastControlArrival);
@@ -235,8 +235,8 @@ export class SimulatedNetwork {
     // Inside a site a control message flies without a stop at the end of the uplink.
     if (!bulk && packet.life.diedAt < packet.leaves) return;
     const { downlink } = packet.flow.to;
-    if (packet.twice && packet.last) {
-      const again = new Packet(this, packet.flow, packet.message, packet.bytes, true);
+    if (packet.fate.twice && packet.last) {
+      const again = new Packet(this, packet.flow, packet.message, packet.bytes, true, SAFE);
       this.#depart(again, "flight", Math.max(1, packet.flow.oneWayMicros));
     }
     packet.stage = "downlink";

@@ -52,6 +52,13 @@ export interface Port {
   receive: (message: Message, from: NodeId) => boolean;
 }
 
+/** What happens to a message on its way; shared by its chunks. */
+export interface Fate {
+  lost: boolean;
+  readonly delay: Micros;
+  readonly twice: boolean;
+}
+
 /** Where a packet is. */
 export type Stage = "uplink" | "pipe" | "flight" | "downlink" | "loopback";
 
@@ -62,10 +69,6 @@ export class Packet {
   stage: Stage = "uplink";
   /** When a control message has left the uplink. */
   leaves: Micros = 0;
-  /** Fate, drawn when the message was sent: it is lost, comes later, or comes twice. */
-  lost = false;
-  delay: Micros = 0;
-  twice = false;
   readonly network: SimulatedNetwork;
   readonly flow: Flow;
   readonly life: Life;
@@ -73,6 +76,7 @@ export class Packet {
   readonly bytes: Bytes;
   /** The message is complete when its last chunk has come. */
   readonly last: boolean;
+  readonly fate: Fate;
 
   constructor(
     network: SimulatedNetwork,
@@ -80,6 +84,7 @@ export class Packet {
     message: Message,
     bytes: Bytes,
     last: boolean,
+    fate: Fate,
   ) {
     this.network = network;
     this.flow = flow;
@@ -87,6 +92,7 @@ export class Packet {
     this.message = message;
     this.bytes = bytes;
     this.last = last;
+    this.fate = fate;
   }
 
   get lossy(): boolean {

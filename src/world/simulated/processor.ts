@@ -35,14 +35,15 @@ export type ProcessorModel = (
 export class Processor {
   readonly #model: ProcessorModel;
   readonly #node: NodeInfo;
-  readonly #random: Random;
+  readonly #createRandom: () => Random;
+  #random: Random | undefined;
   #busyUntil: Micros = 0;
 
-  /** @param random the node's stream for straggler draws. */
-  constructor(model: ProcessorModel, node: NodeInfo, random: Random) {
+  /** @param createRandom makes the node's stream for straggler draws, if there are any. */
+  constructor(model: ProcessorModel, node: NodeInfo, createRandom: () => Random) {
     this.#model = model;
     this.#node = node;
-    this.#random = random;
+    this.#createRandom = createRandom;
   }
 
   /** Takes a step at `now`; answers when it is finished. */
@@ -63,17 +64,21 @@ export class Processor {
     return Math.max(1, Math.round(this.#straggle(modelled)));
   }
 
+  #draws(): Random {
+    return (this.#random ??= this.#createRandom());
+  }
+
   #straggle(micros: number): number {
     const straggler = this.#model.straggler;
     switch (straggler?.kind) {
       case "lognormal": {
         const { sigma } = straggler;
-        return micros * Math.exp(sigma * this.#random.normal() - (sigma * sigma) / 2);
+        return micros * Math.exp(sigma * this.#draws().normal() - (sigma * sigma) / 2);
       }
       case "slow":
         return straggler.nodes.includes(this.#node.id) ? micros * straggler.factor : micros;
       case "pauses":
-        return this.#random.next() < straggler.probability
+        return this.#draws().next() < straggler.probability
           ? micros + straggler.ms * MILLISECOND
           : micros;
       default:

@@ -60,6 +60,9 @@ interface SimulatedNode {
   restarting: boolean;
 }
 
+/** Waits that a deadlock report lists. */
+const MOST_LINES = 40;
+
 const ALWAYS = { alive: true };
 
 export class Simulation {
@@ -104,9 +107,7 @@ export class Simulation {
         parts: {
           node,
           port: this.#network.attach(node.id, site),
-          processor: new Processor(
-            options.processor(node),
-            node,
+          processor: new Processor(options.processor(node), node, () =>
             createNodeRandom().stream("processor"),
           ),
           store: new MemoryStore(),
@@ -135,14 +136,17 @@ export class Simulation {
 
   /**
    * Runs until all programs have ended, or after `stop` until they are unwound. The first failure of a program
-   * fails the run (NODE_FAILED, with the node and the cause); nothing left to run is a DEADLOCK that says what
-   * each node waits for. Either way the other programs are cancelled and unwound first.
+   * fails the run (NODE_FAILED with the node and the cause, or the program's own `InputError`); nothing left to
+   * run is a DEADLOCK that says what each node waits for. Either way the other programs are unwound first.
    */
   async run(): Promise<SimulationResult> {
     const ended = () => this.#running === 0;
-    if ((await this.#loop.run(ended)) === "stuck" && !this.#failure) {
-      this.#failure = { error: this.#deadlock() };
-      this.#cancelAll("the run is deadlocked");
+    try {
+      const end = await this.#loop.run(ended);
+      if (end === "stuck" && !this.#failure) throw this.#deadlock();
+    } catch (error) {
+      this.#failure ??= { error };
+      this.#cancelAll("the run failed");
       await this.#loop.run(ended);
     }
     if (this.#failure) throw this.#failure.error;
@@ -211,7 +215,8 @@ export class Simulation {
   #fail(node: NodeId, cause: unknown): void {
     if (this.#failure) return;
     const message = cause instanceof Error ? cause.message : String(cause);
-    const error = new PangaeaError("NODE_FAILED", `${node} failed: ${message}`, { cause });
+    const fix = cause instanceof PangaeaError ? cause.fix : undefined;
+    const error = new PangaeaError("NODE_FAILED", `${node} failed: ${message}`, { cause, fix });
     this.#failure = { error: cause instanceof InputError ? cause : error };
     this.#cancelAll(`${node} failed`);
   }
@@ -233,6 +238,10 @@ export class Simulation {
       const waits = world.waits();
       if (waits.length === 0) lines.push(`${id} waits for something that no event brings`);
       for (const wait of waits) lines.push(`${id} waits for ${wait}`);
+    }
+    if (lines.length > MOST_LINES) {
+      const more = lines.length - MOST_LINES;
+      lines.splice(MOST_LINES, more, `… and ${more} more`);
     }
     return new PangaeaError(
       "DEADLOCK",

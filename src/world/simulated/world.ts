@@ -131,13 +131,15 @@ export class SimulatedWorld implements World, Clock, Network {
     if (scope.cancelled) return Promise.reject(scope.cancelled);
     const { loop, compute } = this.#around;
     return new Promise((resolve, reject) => {
+      // First the work itself: if it is refused on the spot, nothing has been scheduled.
+      const result = compute.step(work);
       const step = new StepEvent(this, loop, resolve, reject);
       step.release = scope.onCancel((error: CancelledError) => {
         loop.retire(step);
         reject(error);
       });
       loop.schedule(this.#parts.processor.submit(work.flops, loop.now), step);
-      step.follow(compute.step(work));
+      step.follow(result);
     });
   }
 

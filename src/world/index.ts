@@ -1,0 +1,13 @@
+/** Worlds in which node programs run. */
+export * from "./compute/contract.ts";
+export { createComputePool } from "./compute/pool.ts";
+export * from "./contract.ts";
+export * from "./message.ts";
+export { FaultSpec } from "./simulated/faults.ts";
+export { type ProcessorModel, StragglerSpec } from "./simulated/processor.ts";
+export {
+  Simulation,
+  type SimulationOptions,
+  type SimulationResult,
+} from "./simulated/simulation.ts";
+export * from "./topology.ts";
