@@ -16,6 +16,8 @@ export interface RunHost {
   readonly threads: number;
   readonly signal: AbortSignal;
   readonly onEvent: (event: RunEvent) => void;
+  /** Something about this machine that the user should know once (no part of the run's log). */
+  readonly warn?: ((text: string) => void) | undefined;
 }
 
 /** What is left when a run has ended. */

@@ -59,8 +59,6 @@ export interface Observer {
   attachPrivate(worker: WorkerPlan, copy: string, own: Float32Array): void;
   /** Every update of the copy's first `clock` clocks is in this range. */
   reached(copy: string, range: Range, clock: number): void;
-  /** The worker's private parameters after `clock` clocks. */
-  reachedPrivate(worker: WorkerPlan, clock: number): void;
 }
 
 /** What every node of a training run knows. */

@@ -290,7 +290,10 @@ export class GaiaShard implements BetweenShard {
     if (!mine && this.#overlay.router(this.#place.group, group) !== this.#shard.world.node.site)
       return;
     const batch = new Batch(update, this.#shard.values.length);
-    if (mine) return this.#gather(batch, clock, from);
+    if (mine) {
+      this.#gather(batch, clock, from);
+      return;
+    }
     for (const channel of this.#relays(group)) channel.send(batch, clock);
   }
 

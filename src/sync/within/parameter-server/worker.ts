@@ -36,7 +36,7 @@ export async function runWorker(setup: WorkerSetup, world: World, scope: Scope):
   await own.restore();
   const ahead = upcoming(setup, world);
   const longest = world.kernels.allocate(outLength(training));
-  const started = await restarted(cache, setup, world, scope);
+  const started = await restarted(cache, world, scope);
   await setup.between.beforeTraining?.(world, scope);
 
   for (let clock = 0; clock < training.maxClocks; clock++) {
@@ -67,7 +67,6 @@ export async function runWorker(setup: WorkerSetup, world: World, scope: Scope):
     if (batch.own) await own.update(clock, batch.own, out.subarray(sharedLength));
     cache.push(clock, shared, batch.shared);
     cache.preview(clock, shared, batch.shared);
-    training.observer.reachedPrivate(worker, clock + 1);
     world.emit({
       type: "clock",
       t: computed,
@@ -105,12 +104,7 @@ function outLength({ learner, batch, dataset }: Training): number {
 }
 
 /** After a crash: how many clocks the owners already have of this worker. */
-async function restarted(
-  cache: ParameterCache,
-  setup: WorkerSetup,
-  world: World,
-  scope: Scope,
-): Promise<number> {
+async function restarted(cache: ParameterCache, world: World, scope: Scope): Promise<number> {
   if ((await world.store.get("started")) === undefined) {
     await world.store.put("started", new Uint8Array(1));
     return 0;

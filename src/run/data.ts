@@ -1,0 +1,20 @@
+/** The data of a run, loaded once for all runs of a comparison that use the same. */
+import { createRandom } from "../core/random.ts";
+import { type LoadedData, loadData } from "../data/load.ts";
+import type { RunHost } from "./host.ts";
+import type { RunSpec } from "./spec.ts";
+
+export async function loadRunData(
+  spec: RunSpec,
+  host: RunHost,
+  loaded: Map<string, LoadedData>,
+): Promise<LoadedData> {
+  const { split: _dealtLater, ...source } = spec.data;
+  const key = JSON.stringify([source, spec.seed]);
+  let data = loaded.get(key);
+  if (!data) {
+    data = await loadData(spec.data, host, createRandom(spec.seed, "data"));
+    loaded.set(key, data);
+  }
+  return data;
+}
