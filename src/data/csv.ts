@@ -106,7 +106,7 @@ class TableReader {
     if (this.#features.length === 0)
       throw badData({ ...place, message: "the schema names no feature" });
     if (schema.label.as === "class")
-      for (const name of schema.label.classes ?? []) this.#classes.numberOf(name);
+      for (const name of schema.label.classes ?? []) this.#classes.numberOf(canonical(name));
   }
 
   get rows(): number {
@@ -137,7 +137,7 @@ class TableReader {
       const text = fields[column.at]!;
       const missing = this.#missing.has(text);
       if (column.kind === "categorical")
-        column.codes.push(missing ? -1 : column.names.numberOf(text));
+        column.codes.push(missing ? -1 : column.names.numberOf(canonical(text)));
       else
         column.values.push(
           missing ? Number.NaN : this.#number(text, this.#header[column.at]!, place),
@@ -161,7 +161,7 @@ class TableReader {
     if (label.as === "above")
       return this.#number(text, "the label", place) > label.threshold ? 1 : 0;
     const known = this.#classes.size;
-    const index = this.#classes.numberOf(text);
+    const index = this.#classes.numberOf(canonical(text));
     if (label.classes && index >= known)
       throw badData({
         ...place,
@@ -198,11 +198,17 @@ class TableReader {
       };
     }
     const found = this.#classes.list();
-    const classes = label.classes ?? sortedNames(found);
+    const classes = label.classes?.map(canonical) ?? sortedNames(found);
     const place = found.map((name) => classes.indexOf(name));
     for (let row = 0; row < this.rows; row++) labels[row] = place[numbers[row]!]!;
     return { ...table, labels, classes };
   }
+}
+
+/** Numbers as names are equal where the numbers are: 1.0 is 1. */
+function canonical(name: string): string {
+  const value = parseNumber(name);
+  return value === undefined ? name : String(value);
 }
 
 /** By number where all are numbers, else by text. */

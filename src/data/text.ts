@@ -51,7 +51,8 @@ export async function* csvRecords(
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    throw badData({ file, line, offset, message: error.message });
+    const at = error as CsvError & { readonly lines: number; readonly bytes_records: number };
+    throw badData({ file, line: at.lines, offset: at.bytes_records, message: error.message });
   }
 }
 
