@@ -4,6 +4,7 @@
  */
 import { nearest } from "./file/nearest.ts";
 import type { Path } from "./file/source.ts";
+import type { KnownNetwork } from "./known.ts";
 import type { RunSpec } from "./spec.ts";
 
 export interface Objection {
@@ -23,16 +24,17 @@ const pair = (path: Path, message: string, fix: string): Objection => ({
 });
 
 /**
- * Every objection to a spec that its schema accepts. `siteNames` are the sites of the spec's network where
- * they are known before the run.
+ * Every objection to a spec that its schema accepts. `network` is what is known of the spec's sites before
+ * the run.
  */
-export function checkSpec(spec: RunSpec, siteNames?: readonly string[]): Objections {
+export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
+  const siteNames = network?.sites;
   return [
     ...modelAndData(spec),
     ...split(spec),
     ...target(spec),
     ...policy(spec, siteNames),
-    ...overlay(spec),
+    ...overlay(spec, network),
     ...(siteNames ? names(spec, siteNames) : []),
   ];
 }
@@ -51,21 +53,27 @@ function modelAndData({ model, data }: RunSpec): Objections {
     found.push(pair(["model", "kind"], message, "use kind: matrix-factorisation"));
   }
   if (data.kind === "csv") {
-    const roles = Object.values(data.columns);
-    const wanted = roles.filter((role) => role === "label" || role === "target").length;
-    if (wanted !== 1) {
-      const message = `exactly one column must be the label or the target, and ${wanted} are`;
-      found.push(pair(["data", "columns"], message, "give one column the role label or target"));
-    } else if (model.kind === "sequential") {
-      const label = roles.includes("label");
-      if (label !== (model.loss === "softmax-cross-entropy")) {
-        const message = `loss ${model.loss} does not fit a column of role ${label ? "label" : "target"}`;
-        const fix = label ? "use loss: softmax-cross-entropy" : "use loss: squared-error";
-        found.push(pair(["model", "loss"], message, fix));
-      }
+    const labels = Object.values(data.schema.columns).filter((role) => role === "label").length;
+    if (labels !== 1) {
+      const message = `exactly one column must be the label, and ${labels} are`;
+      found.push(pair(["data", "schema", "columns"], message, "give one column the role label"));
+    }
+  }
+  const regression = isRegression(data);
+  if (model.kind === "sequential" && regression !== undefined) {
+    const wanted = regression ? "squared-error" : "softmax-cross-entropy";
+    if (model.loss !== wanted) {
+      const message = `loss ${model.loss} does not fit labels that are ${regression ? "numbers" : "classes"}`;
+      found.push(pair(["model", "loss"], message, `use loss: ${wanted}`));
     }
   }
   return found;
+}
+
+/** Whether the labels are numbers; nothing where the data alone do not say. */
+function isRegression(data: RunSpec["data"]): boolean | undefined {
+  if (data.kind === "csv") return data.schema.label.as === "number";
+  return data.kind === "libsvm" ? data.target === "number" : undefined;
 }
 
 function split({ data }: RunSpec): Objections {
@@ -82,11 +90,13 @@ function split({ data }: RunSpec): Objections {
     const message = `only csv data has named columns, and data.kind is ${data.kind}`;
     return [pair(path, message, "use by: iid, range or label")];
   }
-  const columns = Object.keys(data.columns);
+  const columns = Object.keys(data.schema.columns);
   if (columns.includes(split.column)) return [];
   const alike = nearest(split.column, columns);
-  const fix = alike === undefined ? `name it under data.columns` : `did you mean ${alike}?`;
-  return [pair(["data", "split", "column"], `no column ${split.column} in data.columns`, fix)];
+  const fix = alike === undefined ? `name it under data.schema.columns` : `did you mean ${alike}?`;
+  return [
+    pair(["data", "split", "column"], `no column ${split.column} in data.schema.columns`, fix),
+  ];
 }
 
 function target(spec: RunSpec): Objections {
@@ -128,11 +138,11 @@ function policy(spec: RunSpec, siteNames?: readonly string[]): Objections {
   return [pair(["between", "kind"], message, fix)];
 }
 
-function overlay({ between, sites }: RunSpec): Objections {
+function overlay({ between }: RunSpec, network?: KnownNetwork): Objections {
   if (between.kind !== "gaia" || !between.overlay) return [];
   const { groups, hubs } = between.overlay;
-  if (groups === "preset" && sites.preset === undefined) {
-    const message = "groups: preset needs sites.preset";
+  if (groups === "preset" && network && !network.grouped) {
+    const message = "these sites come without groups";
     return [
       pair(["between", "overlay", "groups"], message, "use groups: auto, or list the groups"),
     ];

@@ -7,9 +7,10 @@ import { checkSpec } from "./check.ts";
 import { type Finding, findings } from "./file/issues.ts";
 import type { Schema } from "./file/schema.ts";
 import { type Format, type Path, type Place, readSource, type Source } from "./file/source.ts";
+import { knownNetwork } from "./known.ts";
 import { type Change, type Merged, merge, originsOf } from "./merge.ts";
 import { compareChanges, type Matrix } from "./rowlist.ts";
-import { ExperimentFile, RunSpec, type SitesSpec } from "./spec.ts";
+import { ExperimentFile, RunSpec } from "./spec.ts";
 
 /** A run ready to start, and where each of its values came from (by dotted path). */
 export interface ResolvedRun {
@@ -25,46 +26,33 @@ export interface Overrides {
   readonly matrix?: Matrix | undefined;
 }
 
-/** The sites of a network where they are known before the run; to check names. */
-export type KnownSites = (sites: SitesSpec) => readonly string[] | undefined;
-
 export interface Experiment {
   readonly source: Source;
   readonly file: ExperimentFile;
 }
 
 /** Reads and validates a file and every row of its comparison. @throws InputError with all issues. */
-export function loadExperiment(
-  text: string,
-  fileName: string,
-  format: Format,
-  known?: KnownSites,
-): Experiment {
-  const source = readSource(text, fileName, format);
-  return validate(source, known);
+export function loadExperiment(text: string, fileName: string, format: Format): Experiment {
+  return validate(readSource(text, fileName, format));
 }
 
 /** As `loadExperiment`, of a source that is read already. */
-export function validate(source: Source, known?: KnownSites): Experiment {
+export function validate(source: Source): Experiment {
   const merged = merge(source, [], ExperimentFile);
   const parsed = ExperimentFile.safeParse(merged.data);
   if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
-  resolveRun(source, {}, known);
-  if (parsed.data.compare.length > 0) resolveEntries(source, {}, known);
+  resolveRun(source);
+  if (parsed.data.compare.length > 0) resolveEntries(source);
   return { source, file: parsed.data };
 }
 
 /** The run that the file itself describes. @throws InputError with all issues. */
-export function resolveRun(
-  source: Source,
-  overrides: Overrides = {},
-  known?: KnownSites,
-): ResolvedRun {
+export function resolveRun(source: Source, overrides: Overrides = {}): ResolvedRun {
   const merged = merge(source, overrides.changes ?? [], ExperimentFile);
   const parsed = ExperimentFile.safeParse(merged.data);
   if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
   const { compare: _, ...spec } = parsed.data;
-  const issues = objections(merged, spec, known);
+  const issues = objections(merged, spec);
   if (issues.length > 0) throw new InputError(issues);
   return { name: spec.name, spec, origins: originsOf(spec, merged) };
 }
@@ -73,11 +61,7 @@ export function resolveRun(
  * The rows of a comparison, `lan` always among them. A flag wins over a row's own setting; a flag that only
  * other kinds know is left out of a row, and refused if no row takes it. @throws InputError
  */
-export function resolveEntries(
-  source: Source,
-  overrides: Overrides = {},
-  known?: KnownSites,
-): readonly ResolvedRun[] {
+export function resolveEntries(source: Source, overrides: Overrides = {}): readonly ResolvedRun[] {
   const flags = overrides.changes ?? [];
   const rows = compareChanges(source, flags, overrides.matrix);
   const lenient = rows.length > 1;
@@ -91,7 +75,7 @@ export function resolveEntries(
     const { compare: _, ...data } = merged.data;
     const parsed = RunSpec.safeParse(data);
     const found = parsed.success
-      ? objections(merged, parsed.data, known)
+      ? objections(merged, parsed.data)
       : issuesOf({ ...merged, data }, parsed.error.issues, RunSpec);
     for (const issue of found) {
       const seen = issues.some((other) => sameIssue(other, issue));
@@ -128,8 +112,8 @@ function unused(skips: readonly Path[][], flags: readonly Change[]): InputIssue[
   }));
 }
 
-function objections(merged: Merged, spec: RunSpec, known?: KnownSites): InputIssue[] {
-  return checkSpec(spec, known?.(spec.sites)).map((objection) =>
+function objections(merged: Merged, spec: RunSpec): InputIssue[] {
+  return checkSpec(spec, knownNetwork(spec.sites)).map((objection) =>
     placed({ at: "value", issue: objection }, merged),
   );
 }

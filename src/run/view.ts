@@ -239,7 +239,8 @@ function judge(view: RunView, event: Of<"evaluation">): void {
   else view.evaluations.push(point);
   if (view.reachedAt === undefined && meets(event.metrics, view.target)) view.reachedAt = seconds;
   for (const [id, metrics] of Object.entries(event.sites ?? {})) {
-    const site = siteOf(view, id);
+    const site = view.sites.get(id);
+    if (!site) continue;
     site.accuracy = metrics.accuracy;
     site.rmse = metrics.rmse;
   }

@@ -1,0 +1,45 @@
+/** What the command line uses of the process, so that tests can stand in for it. */
+export interface Io {
+  /** Data: tables, JSON. */
+  readonly out: (text: string) => void;
+  /** Messages: progress, notes, errors. */
+  readonly err: (text: string) => void;
+  /** Whether messages go to a terminal that may be redrawn. */
+  readonly terminal: boolean;
+  readonly columns: () => number;
+  readonly rows: () => number;
+  readonly color: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Milliseconds; for the pace of redrawing only. */
+  readonly now: () => number;
+  /** Calls at every Ctrl-C, until the answer is called. */
+  readonly onInterrupt: (handler: () => void) => () => void;
+}
+
+/** The real process. Colour and redrawing only on a terminal, and not against NO_COLOR or TERM=dumb. */
+export function processIo(): Io {
+  const { stdout, stderr, env } = process;
+  const dumb = env.TERM === "dumb";
+  return {
+    out: (text) => {
+      stdout.write(text);
+    },
+    err: (text) => {
+      stderr.write(text);
+    },
+    terminal: stderr.isTTY === true && !dumb && env.CI === undefined,
+    columns: () => stderr.columns ?? 80,
+    rows: () => stderr.rows ?? 24,
+    color: stderr.isTTY === true && !dumb && !env.NO_COLOR,
+    env,
+    cwd: process.cwd(),
+    now: () => performance.now(),
+    onInterrupt: (handler) => {
+      process.on("SIGINT", handler);
+      return () => {
+        process.off("SIGINT", handler);
+      };
+    },
+  };
+}

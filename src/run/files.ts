@@ -1,0 +1,59 @@
+/**
+ * What a run leaves beside its event log, as bytes to be written: the resolved specification with the
+ * origin of every value, and the models. Reading and writing files is the caller's business.
+ */
+import { writeSafetensors } from "../codec/safetensors.ts";
+import { type Layout, viewOf } from "../model/layout.ts";
+import type { RunOutcome } from "./host.ts";
+import type { ResolvedRun } from "./load.ts";
+import type { RunSpec } from "./spec.ts";
+import type { RunView } from "./view.ts";
+
+export interface OutFile {
+  /** With slashes, relative to the run's folder. */
+  readonly path: string;
+  readonly content: string | Uint8Array;
+}
+
+/** spec.json as it is read back. */
+export interface SpecFile {
+  readonly name: string;
+  readonly spec: RunSpec;
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+export const specFile = ({ name, spec, origins }: ResolvedRun): OutFile => ({
+  path: "spec.json",
+  content: `${JSON.stringify({ name, spec, origins } satisfies SpecFile, null, 2)}\n`,
+});
+
+/** models/SITE.safetensors where the sites' models differ; model.safetensors where there is one for all. */
+export function modelFiles(name: string, outcome: RunOutcome, view: RunView): OutFile[] {
+  const { layout, models, global } = outcome;
+  const facts = (origin: string, clock: number): Record<string, string> => ({
+    run: name,
+    origin,
+    clock: String(clock),
+    framework: "pangaea",
+  });
+  const clockOf = (site: string): number => view.sites.get(site)?.clock ?? 0;
+  const files: OutFile[] = models.map(({ site, parameters }) => ({
+    path: `models/${site}.safetensors`,
+    content: writeSafetensors(tensors(layout, parameters), facts(`copy of ${site}`, clockOf(site))),
+  }));
+  if (global) {
+    const clock = view.final?.clock ?? view.evaluations.at(-1)?.clock ?? 0;
+    files.push({
+      path: "model.safetensors",
+      content: writeSafetensors(tensors(layout, global.parameters), facts(global.origin, clock)),
+    });
+  }
+  return files;
+}
+
+const tensors = (layout: Layout, flat: Float32Array) =>
+  layout.tensors.map((tensor) => ({
+    name: tensor.name,
+    shape: tensor.shape,
+    data: viewOf(flat, tensor),
+  }));
