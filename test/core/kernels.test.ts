@@ -109,7 +109,7 @@ describe("the SIMD module equals its plain twin bit for bit", () => {
           expect(mine.map(bits)).toEqual(theirs.map(bits));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
