@@ -4,8 +4,8 @@
  * there. Needs `npm run build` before. Prints JSON: { losses, seconds, messages }.
  *   node scripts/test-pack.mjs
  */
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -68,18 +68,11 @@ try {
   if (existsSync(join(folder, "node_modules", "onnxruntime-node")))
     throw new Error("onnxruntime-node was installed although optional packages were left out");
   writeFileSync(join(folder, "train.mjs"), PROGRAM);
-  const errors = join(folder, "errors.txt");
-  const output = execFileSync(
-    "sh",
-    ["-c", `exec "$0" train.mjs 2> "$1"`, process.execPath, errors],
-    {
-      cwd: folder,
-      encoding: "utf8",
-    },
-  );
-  const messages = readFileSync(errors, "utf8").split("\n").filter(Boolean);
+  const run = spawnSync(process.execPath, ["train.mjs"], { cwd: folder, encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`the program failed:\n${run.stderr}`);
+  const messages = run.stderr.split("\n").filter(Boolean);
   const seconds = (Date.now() - start) / 1000;
-  process.stdout.write(`${JSON.stringify({ ...JSON.parse(output), seconds, messages })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...JSON.parse(run.stdout), seconds, messages })}\n`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

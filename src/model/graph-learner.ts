@@ -25,6 +25,7 @@ import {
   TARGETS,
   trainingGraph,
 } from "./onnx/training.ts";
+import { ProgramCache } from "./program-cache.ts";
 import type { SequentialSpec } from "./spec.ts";
 
 /** Rows of a judging graph at most, and elements of the batch's widest value. */
@@ -56,8 +57,8 @@ export class GraphLearner implements Learner {
   readonly #model: ModelShape;
   readonly #runtime: Runtime;
   readonly #flops = new Map<number, number>();
-  readonly #training = new Map<string, Promise<TrainProgram>>();
-  readonly #judging = new Map<string, Promise<JudgeProgram>>();
+  readonly #training = new ProgramCache<TrainProgram>();
+  readonly #judging = new ProgramCache<JudgeProgram>();
   readonly #parameters: FlatTensors;
   readonly #gradients: FlatTensors;
   /** The buffers are reused, so steps of one learner run one after another. */
@@ -94,10 +95,8 @@ export class GraphLearner implements Learner {
 
   async close(): Promise<void> {
     await this.#inTurn(async () => {
-      for (const programs of [this.#training, this.#judging]) {
-        for (const entry of programs.values()) await (await entry).program.release();
-        programs.clear();
-      }
+      await this.#training.close();
+      await this.#judging.close();
     });
   }
 
@@ -105,7 +104,8 @@ export class GraphLearner implements Learner {
     const data = denseOf(batch);
     const engine = await this.#runtime.engine();
     const examples = batch.rows.length;
-    const train = await memo(this.#training, keyOf(examples, data), () =>
+    invariant(examples > 0, "a step needs at least one row");
+    const train = await this.#training.get(keyOf(examples, data), () =>
       this.#loadTraining(engine, examples, data),
     );
     gather(data, batch.rows, 0, examples, train.rows);
@@ -130,7 +130,7 @@ export class GraphLearner implements Learner {
     let correct = 0;
     let squaredErrorSum = 0;
     for (let start = 0; start < total; start += block) {
-      const judge = await memo(this.#judging, keyOf(block, data), () =>
+      const judge = await this.#judging.get(keyOf(block, data), () =>
         this.#loadJudging(engine, block, data),
       );
       const count = Math.min(block, total - start);
@@ -203,7 +203,6 @@ export class GraphLearner implements Learner {
 
 function denseOf(batch: Batch): DenseDataset {
   invariant(batch.dataset.kind === "dense", "a graph learns from rows of features");
-  invariant(batch.rows.length > 0, "a batch has at least one row");
   return batch.dataset;
 }
 
@@ -215,18 +214,6 @@ const formatOf = (data: DenseDataset): FeatureFormat => ({
 
 const keyOf = (size: number, data: DenseDataset): string =>
   `${size} ${data.features instanceof Uint8Array ? "uint8" : "float32"} ${data.scale} ${data.offset}`;
-
-function memo<T>(
-  programs: Map<string, Promise<T>>,
-  key: string,
-  load: () => Promise<T>,
-): Promise<T> {
-  const known = programs.get(key);
-  if (known !== undefined) return known;
-  const loading = load();
-  programs.set(key, loading);
-  return loading;
-}
 
 /** Examples whose largest output (the first, if several are equal) is that of their class. */
 function countCorrect({ output, rows }: JudgeProgram, count: number, width: number): number {

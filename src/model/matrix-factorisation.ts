@@ -62,7 +62,7 @@ export class MatrixFactorisation implements Learner {
     return this.#table(this.privateLength, random);
   }
 
-  /** Per rating: 2 for each factor of the prediction, 4 for each of the two gradients, as much for the loss. */
+  /** A rating and factor: 2 for the prediction, 4 for each of the two gradients, 4 for the loss. */
   flops(batchSize: number): number {
     return batchSize * (14 * this.#spec.rank + 24);
   }
@@ -82,6 +82,7 @@ export class MatrixFactorisation implements Learner {
     own?: Float32Array,
   ): Promise<StepResult> {
     const data = ratingsOf(batch);
+    invariant(batch.rows.length > 0, "a step needs at least one row");
     const users = this.#users(own);
     const items = touched(data.items, batch.rows, this.#itemPlaces);
     const raters = touched(data.users, batch.rows, this.#userPlaces);

@@ -22,6 +22,7 @@ export type LayerSpec = z.infer<typeof LayerSpec>;
 export const SequentialSpec = z.strictObject({
   kind: z.literal("sequential"),
   layers: z.array(LayerSpec).min(1),
+  /** Of one example: -log of the right class's probability, or half the squared error. */
   loss: z.enum(["softmax-cross-entropy", "squared-error"]).default("softmax-cross-entropy"),
   /** Weight decay: adds l2/2 * |w|^2 of weights (not biases) to the loss. */
   l2: z.number().nonnegative().default(0),

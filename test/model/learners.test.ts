@@ -131,6 +131,13 @@ describe("judging", () => {
     expect(whole.lossSum).toBeCloseTo((parts[0]?.lossSum ?? 0) + (parts[1]?.lossSum ?? 0), 2);
   });
 
+  test("no rows: nothing to add up", async () => {
+    const learner = learnerOf(sequential(LAYERS.softmax, data));
+    const parameters = learner.initialise(createRandom(1));
+    const judged = await learner.judge(parameters, { dataset: data, rows: rowsOf() });
+    expect(judged).toEqual({ examples: 0, lossSum: 0, correct: 0 });
+  });
+
   test("regression: the loss is half the squared error", async () => {
     const learner = learnerOf(sequential([{ dense: 1 }], curve(9), { loss: "squared-error" }));
     const parameters = Float32Array.of(2, -1);
@@ -191,6 +198,18 @@ describe("memory and order", () => {
     );
     expect(together.map((out) => Array.from(out))).toEqual(alone);
   });
+});
+
+test("more batch sizes than graphs are kept: the first comes back the same", async () => {
+  const learner = learnerOf(sequential(LAYERS.mlp, data));
+  const parameters = learner.initialise(createRandom(1));
+  const losses: number[] = [];
+  for (const size of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1]) {
+    const out = new Float32Array(parameters.length);
+    const batch = { dataset: data, rows: firstRows(size) };
+    losses.push((await learner.step(parameters, batch, out)).loss);
+  }
+  expect(losses[11]).toBe(losses[0]);
 });
 
 describe("training", () => {

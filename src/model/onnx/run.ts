@@ -70,7 +70,7 @@ async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
 
 /** Why a library that is there does not load (another C library, say) is worth reading. */
 function missing(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException;
+  const { code, message } = cause as Error & { code?: string };
   const absent = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
   return absent ? MISSING_NATIVE : `${MISSING_NATIVE} (it did not load: ${message})`;
 }
