@@ -6,7 +6,9 @@
 import type { DenseDataset } from "../src/core/dataset.ts";
 import { createRandom } from "../src/core/random.ts";
 import { createLearner } from "../src/model/create.ts";
-import type { LayerSpec } from "../src/model/spec.ts";
+import type { Learner } from "../src/model/learner.ts";
+import { createRuntime } from "../src/model/onnx/run.ts";
+import type { LayerSpec, ModelSpec } from "../src/model/spec.ts";
 import { plainModel } from "../test/model/plain.ts";
 import { measure, print } from "./harness.ts";
 
@@ -31,14 +33,14 @@ const SUBJECTS: readonly Subject[] = [
     layers: ["flatten", { dense: 10 }],
     batch: 64,
     goal: 6000,
-    steps: [4000, 200],
+    steps: [2000, 100],
   },
   {
     name: "MLP 784-256-128-10",
     layers: ["flatten", { dense: 256 }, "relu", { dense: 128 }, "relu", { dense: 10 }],
     batch: 64,
     goal: 400,
-    steps: [400, 8],
+    steps: [200, 5],
   },
   {
     name: "CNN, 1,663,370 parameters",
@@ -56,7 +58,7 @@ const SUBJECTS: readonly Subject[] = [
     ],
     batch: 32,
     goal: 12,
-    steps: [15, 1],
+    steps: [10, 1],
   },
 ];
 
@@ -86,10 +88,12 @@ const shared = (length: number): Float32Array =>
 async function compare({ name, layers, batch, goal, steps }: Subject): Promise<void> {
   const dataset = digits(2048);
   const rows = Uint32Array.from({ length: batch }, (_, i) => i * 31);
-  const learner = createLearner({
+  const spec: ModelSpec = {
     model: { kind: "sequential", layers: [...layers], loss: "softmax-cross-entropy", l2: 0 },
     data: { kind: "dense", shape: SHAPE, classes: 10 },
-  });
+  };
+  const learner = createLearner(spec);
+  const fallback = createLearner(spec, createRuntime({ only: "wasm" }));
   const parameters = shared(learner.layout.length);
   parameters.set(learner.initialise(createRandom(2)));
   const out = shared(learner.layout.length);
@@ -100,18 +104,15 @@ async function compare({ name, layers, batch, goal, steps }: Subject): Promise<v
   const x = new Float32Array(batch * 784);
   const labels = new Int32Array(batch);
 
+  const train = async (by: Learner): Promise<number> => {
+    for (let i = 0; i < steps[0]; i++) await by.step(parameters, { dataset, rows }, out);
+    return steps[0];
+  };
   const report = await measure(
     `learners: ${name}, batch ${batch}, ${(learner.flops(batch) / 1e6).toFixed(1)} MFLOP a step`,
     [
-      {
-        name: "pangaea",
-        unit: "steps/s",
-        goal,
-        run: async () => {
-          for (let i = 0; i < steps[0]; i++) await learner.step(parameters, { dataset, rows }, out);
-          return steps[0];
-        },
-      },
+      { name: "pangaea, native", unit: "steps/s", goal, run: () => train(learner) },
+      { name: "pangaea, WebAssembly", unit: "steps/s", run: () => train(fallback) },
       {
         name: "plain JavaScript",
         unit: "steps/s",
@@ -132,6 +133,7 @@ async function compare({ name, layers, batch, goal, steps }: Subject): Promise<v
   );
   print(report);
   await learner.close();
+  await fallback.close();
 }
 
 for (const subject of SUBJECTS) await compare(subject);

@@ -45,8 +45,8 @@ export interface RuntimeOptions {
 }
 
 export const MISSING_NATIVE =
-  "ONNX Runtime's native library is missing, so models run on its WebAssembly build at about half the " +
-  "speed. To bring it: npm install onnxruntime-node --ignore-scripts";
+  "ONNX Runtime's native library is missing, so models run on its WebAssembly build, two to four times " +
+  "slower. To bring it: npm install onnxruntime-node --ignore-scripts";
 
 export function createRuntime(options: RuntimeOptions = {}): Runtime {
   let engine: Promise<Engine> | undefined;
