@@ -22,29 +22,29 @@ interface Plan {
   readonly bytes: number;
 }
 
-/** Visits the runs of consecutive indices: first index, indices left out before it, run length. */
-function eachRun(
-  indices: Uint32Array,
-  visit: (first: number, gap: number, length: number) => void,
-): void {
-  let next = 0;
-  for (let k = 0; k < indices.length; ) {
-    const first = indices[k]!;
-    const start = k++;
-    while (k < indices.length && indices[k] === indices[k - 1]! + 1) k++;
-    visit(first, first - next, k - start);
-    next = first + k - start;
-  }
-}
-
+/** One pass over the indices prices all three forms; it also proves that they ascend. */
 function plan(indices: Uint32Array, length: number): Plan {
   let gaps = 1;
   let runs = 1;
-  eachRun(indices, (_, gap, count) => {
-    const gapBytes = varintBytes(gap);
-    gaps += gapBytes + count - 1;
-    runs += gapBytes + varintBytes(count - 1);
-  });
+  let next = 0;
+  let count = 0;
+  for (let k = 0; k < indices.length; k++) {
+    const index = indices[k]!;
+    if (index < next) invariant(false, `indices do not ascend at ${k}`);
+    const gap = index - next;
+    if (gap === 0 && k > 0) {
+      gaps++;
+      count++;
+    } else {
+      const gapBytes = gap < 0x80 ? 1 : varintBytes(gap);
+      gaps += gapBytes;
+      runs += gapBytes + (k > 0 ? varintBytes(count) : 0);
+      count = 0;
+    }
+    next = index + 1;
+  }
+  if (indices.length > 0) runs += varintBytes(count);
+  invariant(next <= length, "an index is past the range");
   const bitmap = 1 + Math.ceil(length / 8);
   const bytes = Math.min(gaps, runs, bitmap);
   return { form: bytes === gaps ? GAPS : bytes === runs ? RUNS : BITMAP, bytes };
@@ -56,26 +56,42 @@ export const indexBytes = (indices: Uint32Array, length: number): number =>
 
 /** Encodes strictly ascending indices below `length`. */
 export function encodeIndices(indices: Uint32Array, length: number): Uint8Array {
-  for (let k = 1; k < indices.length; k++)
-    if (indices[k]! <= indices[k - 1]!) invariant(false, `indices do not ascend at ${k}`);
-  invariant(indices.length === 0 || indices.at(-1)! < length, "an index is past the range");
   const { form, bytes: size } = plan(indices, length);
   const bytes = new Uint8Array(size);
   bytes[0] = form;
-  let at = 1;
-  eachRun(indices, (first, gap, count) => {
-    if (form === BITMAP) {
-      for (let i = first; i < first + count; i++) {
-        const byte = 1 + (i >>> 3);
-        bytes[byte] = bytes[byte]! | (1 << (i & 7));
-      }
-      return;
+  if (form === GAPS) writeGaps(indices, bytes);
+  else if (form === RUNS) writeRuns(indices, bytes);
+  else {
+    for (let k = 0; k < indices.length; k++) {
+      const index = indices[k]!;
+      const at = 1 + (index >>> 3);
+      bytes[at] = bytes[at]! | (1 << (index & 7));
     }
-    at = writeVarint(bytes, at, gap);
-    if (form === RUNS) at = writeVarint(bytes, at, count - 1);
-    else at += count - 1; // gaps of 0
-  });
+  }
   return bytes;
+}
+
+function writeGaps(indices: Uint32Array, bytes: Uint8Array): void {
+  let at = 1;
+  let next = 0;
+  for (let k = 0; k < indices.length; k++) {
+    const gap = indices[k]! - next;
+    next += gap + 1;
+    if (gap < 0x80) bytes[at++] = gap;
+    else at = writeVarint(bytes, at, gap);
+  }
+}
+
+function writeRuns(indices: Uint32Array, bytes: Uint8Array): void {
+  let at = 1;
+  let next = 0;
+  for (let k = 0; k < indices.length; ) {
+    const start = k++;
+    while (k < indices.length && indices[k] === indices[k - 1]! + 1) k++;
+    at = writeVarint(bytes, at, indices[start]! - next);
+    at = writeVarint(bytes, at, k - start - 1);
+    next = indices[k - 1]! + 1;
+  }
 }
 
 /**
@@ -99,12 +115,20 @@ export function decodeIndices(bytes: Uint8Array, length: number): Uint32Array {
 
 function decodeGaps(bytes: Uint8Array, length: number): Uint32Array {
   const indices = new Uint32Array(Math.min(bytes.length - 1, length));
-  const reader = new VarintReader(bytes, 1);
   let count = 0;
-  for (let next = 0; !reader.done; next++) {
-    const at = reader.offset;
-    next += reader.next();
-    if (next >= length) throw malformed(`index ${next} is past the range of ${length}`, at);
+  let next = 0;
+  for (let at = 1; at < bytes.length; next++) {
+    const start = at;
+    const byte = bytes[at]!;
+    if (byte < 0x80) {
+      next += byte;
+      at++;
+    } else {
+      const reader = new VarintReader(bytes, at);
+      next += reader.next();
+      at = reader.offset;
+    }
+    if (next >= length) throw malformed(`index ${next} is past the range of ${length}`, start);
     indices[count++] = next;
   }
   return indices.subarray(0, count);
@@ -140,16 +164,23 @@ function decodeBitmap(bytes: Uint8Array, length: number): Uint32Array {
   if (bytes.length !== size)
     throw malformed(`a bitmap of ${length} takes ${size} bytes, not ${bytes.length}`, bytes.length);
   let total = 0;
-  for (let at = 1; at < size; at++)
-    for (let byte = bytes[at]!; byte !== 0; byte &= byte - 1) total++;
+  for (let at = 1; at < size; at++) total += POPULATION[bytes[at]!]!;
   const indices = new Uint32Array(total);
   let k = 0;
   for (let at = 1; at < size; at++) {
+    const base = (at - 1) * 8;
     for (let byte = bytes[at]!; byte !== 0; byte &= byte - 1) {
-      const index = (at - 1) * 8 + 31 - Math.clz32(byte & -byte);
+      const index = base + 31 - Math.clz32(byte & -byte);
       if (index >= length) throw malformed(`index ${index} is past the range of ${length}`, at);
       indices[k++] = index;
     }
   }
   return indices;
 }
+
+/** Bits set in each byte. */
+const POPULATION = Uint8Array.from({ length: 256 }, (_, byte) => {
+  let bits = 0;
+  for (let rest = byte; rest !== 0; rest &= rest - 1) bits++;
+  return bits;
+});

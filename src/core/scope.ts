@@ -10,7 +10,7 @@ export class Scope {
   #reason: CancelledError | undefined;
   #failure: unknown;
   #cleanups = new Set<Cleanup>();
-  #children: { readonly scope: Scope; readonly done: Promise<void> }[] = [];
+  readonly #children = new Set<{ readonly scope: Scope; readonly done: Promise<void> }>();
 
   /** The reason of the cancellation, once it happened. */
   get cancelled(): CancelledError | undefined {
@@ -47,17 +47,22 @@ export class Scope {
   spawn(task: (scope: Scope) => Promise<void>): void {
     const scope = new Scope();
     if (this.#reason) scope.cancel(this.#reason.message);
-    const done = task(scope).catch((error: unknown) => {
-      if (error instanceof CancelledError) return;
-      if (this.#failure === undefined) this.#failure = error;
-      this.cancel(`a sibling task failed: ${String(error)}`);
-    });
-    this.#children.push({ scope, done });
+    const child = { scope, done: Promise.resolve() };
+    child.done = task(scope)
+      .catch((error: unknown) => {
+        if (error instanceof CancelledError) return;
+        if (this.#failure === undefined) this.#failure = error;
+        this.cancel(`a sibling task failed: ${String(error)}`);
+      })
+      .finally(() => {
+        this.#children.delete(child);
+      });
+    this.#children.add(child);
   }
 
   /** Waits for every child, then rethrows the first failure. */
   async join(): Promise<void> {
-    for (let i = 0; i < this.#children.length; i++) await this.#children[i]?.done;
+    for (const child of this.#children) await child.done;
     if (this.#failure !== undefined) throw this.#failure;
   }
 

@@ -3,7 +3,7 @@
  * their indexes arrive first, and reads of exactly those parameters wait for the values. A read waits for
  * what was announced before it came, not for what is announced later: it cannot starve.
  */
-import { lowerBound } from "../../sorted.ts";
+import { lowerBound, union } from "../../sorted.ts";
 
 interface Announcement {
   readonly from: string;
@@ -62,18 +62,6 @@ export class SelectiveBarrier {
     }
     return [...senders];
   }
-}
-
-/** The union of ascending sets that are disjoint by construction (an index is announced once). */
-function union(sets: readonly Uint32Array[]): Uint32Array {
-  if (sets.length === 1) return sets[0] as Uint32Array;
-  const all = new Uint32Array(sets.reduce((sum, set) => sum + set.length, 0));
-  let at = 0;
-  for (const set of sets) {
-    all.set(set, at);
-    at += set.length;
-  }
-  return all.sort();
 }
 
 /** Whether two ascending sets share an element: the smaller is looked up in the larger. */

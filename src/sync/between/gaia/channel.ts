@@ -14,6 +14,7 @@ import {
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
 import type { World } from "../../../world/contract.ts";
+import { union } from "../../sorted.ts";
 import { INDEXES, UPDATE } from "./messages.ts";
 
 /** An update on its way to several mirrors: encoded once. */
@@ -40,11 +41,6 @@ export class Batch {
   }
 }
 
-/** States of an index at a channel. */
-const ABSENT = 0;
-const FRESH = 1;
-const ANNOUNCED = 2;
-
 export interface ChannelSetup {
   readonly world: World;
   readonly scope: Scope;
@@ -63,12 +59,12 @@ export class Channel {
   sentBytes = 0;
 
   readonly #setup: ChannelSetup;
-  /** What waits: sums, and the state of each index (allocated when first needed). */
+  /** What waits: sums, and a mark for each index (allocated when first needed). */
   #waiting: Float32Array | undefined;
-  #state: Uint8Array | undefined;
-  /** Indices that wait, and those of them that were not announced. */
-  #count = 0;
-  #fresh = 0;
+  #marks: Uint8Array | undefined;
+  /** Indices that wait: ascending sets, disjoint. Those of `#fresh` were not announced. */
+  #known: Uint32Array[] = [];
+  #fresh: Uint32Array[] = [];
   #sequence = 0;
   #clock = 0;
   #draining = false;
@@ -81,28 +77,34 @@ export class Channel {
     return this.#setup.to;
   }
 
+  get #empty(): boolean {
+    return this.#known.length === 0 && this.#fresh.length === 0;
+  }
+
   /** Takes a batch; it leaves at the next `release`. */
   offer(batch: Batch): void {
     const { indices, values } = batch.sparse;
     if (indices.length === 0) return;
     const { kernels } = this.#setup.world;
     this.#waiting ??= kernels.allocate(this.#setup.length);
-    this.#state ??= new Uint8Array(this.#setup.length);
+    this.#marks ??= new Uint8Array(this.#setup.length);
     kernels.scatterAdd(this.#waiting, indices, values);
-    const state = this.#state;
+    const marks = this.#marks;
+    const fresh = new Uint32Array(indices.length);
+    let count = 0;
     for (let k = 0; k < indices.length; k++) {
       const index = indices[k] as number;
-      if (state[index] !== ABSENT) continue;
-      state[index] = FRESH;
-      this.#fresh++;
-      this.#count++;
+      if (marks[index] !== 0) continue;
+      marks[index] = 1;
+      fresh[count++] = index;
     }
+    if (count > 0) this.#fresh.push(count === fresh.length ? fresh : fresh.slice(0, count));
   }
 
   /** Sends a batch at once if nothing is in its way, else lets it wait for the link. */
   send(batch: Batch, clock: number): void {
     const { world, to, lockstep } = this.#setup;
-    const free = this.#count === 0 && world.network.backlog(to) === 0;
+    const free = this.#empty && world.network.backlog(to) === 0;
     if (lockstep || free) {
       this.#clock = clock;
       if (batch.sparse.indices.length > 0 || lockstep) this.#transmit(batch.encoded);
@@ -116,7 +118,7 @@ export class Channel {
   release(clock: number): void {
     this.#clock = clock;
     const { world, to, lockstep, barrier } = this.#setup;
-    if (this.#count === 0 && !lockstep) return;
+    if (this.#empty && !lockstep) return;
     if (lockstep || (!this.#draining && world.network.backlog(to) === 0)) {
       this.#flush();
       return;
@@ -133,50 +135,36 @@ export class Channel {
 
   /** The sums that wait here, by index: for the books. */
   waiting(): SparseUpdate {
-    if (!this.#waiting || this.#count === 0) {
+    if (!this.#waiting || this.#empty) {
       return { indices: new Uint32Array(0), values: new Float32Array(0) };
     }
-    const indices = this.#indices();
+    const indices = union([...this.#known, ...this.#fresh]);
     const values = new Float32Array(indices.length);
     this.#setup.world.kernels.gather(values, this.#waiting, indices);
     return { indices, values };
   }
 
   #announce(): void {
-    if (this.#fresh === 0) return;
+    if (this.#fresh.length === 0) return;
     const { world, to, length } = this.#setup;
-    const state = this.#state as Uint8Array;
-    const indices = new Uint32Array(this.#fresh);
-    let at = 0;
-    for (let i = 0; i < state.length; i++) {
-      if (state[i] !== FRESH) continue;
-      state[i] = ANNOUNCED;
-      indices[at++] = i;
-    }
-    this.#fresh = 0;
+    const indices = union(this.#fresh);
+    this.#known.push(indices);
+    this.#fresh = [];
     this.#sequence++;
     const payload = [encodeIndices(indices, length)];
     world.network.send(to, INDEXES, { sequence: this.#sequence }, payload);
   }
 
-  #indices(): Uint32Array {
-    const state = this.#state as Uint8Array;
-    const indices = new Uint32Array(this.#count);
-    let at = 0;
-    for (let i = 0; i < state.length; i++) if (state[i] !== ABSENT) indices[at++] = i;
-    return indices;
-  }
-
   #flush(): void {
-    const { world, length } = this.#setup;
-    const empty = this.#count === 0;
-    const indices = empty ? new Uint32Array(0) : this.#indices();
+    const { world, length, barrier } = this.#setup;
+    const announced = this.#fresh.length === 0 && this.#known.length > 0 && barrier;
+    const indices = union([...this.#known, ...this.#fresh]);
     const values = new Float32Array(indices.length);
     if (this.#waiting) world.kernels.take(values, this.#waiting, indices);
-    this.#state?.fill(ABSENT);
-    const announced = this.#fresh === 0 && !empty && this.#setup.barrier;
-    this.#count = 0;
-    this.#fresh = 0;
+    const marks = this.#marks;
+    if (marks) for (let k = 0; k < indices.length; k++) marks[indices[k] as number] = 0;
+    this.#known = [];
+    this.#fresh = [];
     // The receiver knows the indexes already: the values alone go over the link.
     if (announced)
       this.#transmit({ format: "announced", payload: [values], bytes: 4 * values.length });

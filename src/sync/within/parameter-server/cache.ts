@@ -171,21 +171,29 @@ export class ParameterCache {
     this.#writes = this.#writes.filter((write) => write.clock >= own);
   }
 
-  /** Sends an update to the owners, and shows it to this worker at once. */
+  /**
+   * Sends an update to the owners. Under BSP the message is a view: every owner has applied it before this
+   * worker's next read returns, hence before the next step overwrites it.
+   */
   push(clock: number, update: Float32Array, indices: Uint32Array | undefined): void {
     const { kernels, network } = this.#world;
+    const bsp = this.#setup.options.consistency === "bsp";
+    const part = (from: number, to: number): Float32Array => {
+      const view = update.subarray(from, to);
+      return bsp ? view : kernels.snapshot(view);
+    };
     for (const { owner } of this.#shards) {
       const header = { clock, worker: this.#setup.worker.number };
       const { start, end } = owner.range;
       if (indices === undefined) {
-        network.send(owner.node.id, PUSH, header, [kernels.snapshot(update.subarray(start, end))]);
+        network.send(owner.node.id, PUSH, header, [part(start, end)]);
         continue;
       }
       const from = lowerBound(indices, start);
       const to = lowerBound(indices, end);
       network.send(owner.node.id, PUSH, header, [
         encodeIndices(within(indices, owner), end - start),
-        kernels.snapshot(update.subarray(from, to)),
+        part(from, to),
       ]);
     }
   }

@@ -258,7 +258,7 @@ export class ShardOwner implements ShardContext {
       payload = new Float32Array(read.indices.length);
       kernels.gather(payload, this.values, read.indices);
     } else {
-      this.#snapshot ??= kernels.snapshot(this.values);
+      this.#snapshot ??= this.#still ? this.values : kernels.snapshot(this.values);
       payload = this.#snapshot;
     }
     const bsp = this.#setup.options.consistency === "bsp";
@@ -274,6 +274,14 @@ export class ShardOwner implements ShardContext {
       },
       [payload],
     );
+  }
+
+  /**
+   * Under BSP, with no mirrors that write here, the values do not change until every worker has installed
+   * this answer and pushed again: the message may be a view.
+   */
+  get #still(): boolean {
+    return this.#setup.options.consistency === "bsp" && this.#between === undefined;
   }
 
   #blockers(read: WaitingRead): readonly string[] {
