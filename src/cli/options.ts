@@ -10,12 +10,12 @@ export interface CommonOptions {
 export interface RunOptions extends CommonOptions {
   readonly seed?: number | undefined;
   readonly out?: string | undefined;
-  readonly set: readonly string[];
+  readonly set?: readonly string[] | undefined;
   readonly data?: string | undefined;
   readonly threads: number;
 }
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 export const list = (value: string): readonly string[] =>
   value
@@ -42,7 +42,7 @@ export const withRun = (command: Command): Command =>
   withCommon(command)
     .option("--seed <n>", "seed of all chance, in place of the file's", whole(0))
     .option("--out <dir>", "folder for log, models and report (default: runs/<name>-<n>)")
-    .option("--set <key=value>", "change a key: --set stop.maxClocks=100 (repeatable)", collect, [])
+    .option("--set <key=value>", "change a key: --set stop.maxClocks=100 (repeatable)", collect)
     .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
     .option(
       "--threads <n>",

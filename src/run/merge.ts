@@ -6,6 +6,7 @@ import { parseDocument } from "yaml";
 import { InputError } from "../core/errors.ts";
 import { valueAt } from "./file/issues.ts";
 import {
+  childOf,
   isObject,
   type Schema,
   schemaAt,
@@ -48,6 +49,7 @@ export function parseSetting(text: string, flag = "--set"): Change {
   if (cut <= 0) bad("expected key.path=value", "for example --set between.significance=0.02");
   const path = text.slice(0, cut).trim().split(".");
   if (path.some((part) => part === "")) bad("the key has an empty part", "write it as a.b.c=value");
+  if (path.includes("__proto__")) bad("there is no key __proto__", "name a key of the file");
   const document = parseDocument(text.slice(cut + 1), { prettyErrors: false });
   if (document.errors.length > 0) {
     bad(`the value is not readable: ${document.errors[0]?.message}`, "quote it for your shell");
@@ -141,7 +143,7 @@ function layer(
       walk.skip([...path, key]);
       continue;
     }
-    const child = schema && shapeFor(schema, whole)?.[key];
+    const child = schema && childOf(shapeFor(schema, whole), key);
     result.set(key, layer(result.get(key), item, [...path, key], child, walk));
   }
   return own([...result]);

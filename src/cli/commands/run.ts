@@ -22,7 +22,7 @@ export interface CompareOptions extends RunOptions {
 
 /** Flags as changes; all that are wrong are told at once. */
 function changesOf(options: RunOptions): Change[] {
-  const changes = options.set.map((text) => parseSetting(text));
+  const changes = (options.set ?? []).map((text) => parseSetting(text));
   if (options.seed !== undefined) {
     const flag = `--seed ${options.seed}`;
     changes.push({ data: { seed: options.seed }, place: () => ({ file: flag }) });

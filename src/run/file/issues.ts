@@ -99,7 +99,7 @@ function unknownKey(root: Schema, data: unknown, path: Path, key: string): Findi
   const keys = Object.keys(shape ?? {});
   const given = isObject(value) ? Object.keys(value) : [];
   const free = keys.filter((candidate) => !given.includes(candidate));
-  const alike = nearest(key, free);
+  const alike = nearest(key, free) ?? nearest(key, keys);
   const union = parent && variantsOf(parent);
   const owners = [...(union?.variants ?? [])].filter(([, other]) => Object.hasOwn(other, key));
   let message = `unknown key ${key}`;

@@ -112,6 +112,10 @@ export function shapeFor(schema: Schema, data: unknown): Shape | undefined {
   return def.shape;
 }
 
+/** The schema of a key; what every object inherits is no key. */
+export const childOf = (shape: Shape | undefined, key: string): Schema | undefined =>
+  shape && Object.hasOwn(shape, key) ? shape[key] : undefined;
+
 /** The schema of the value at `path`, the data deciding between variants. */
 export function schemaAt(schema: Schema, data: unknown, path: Path): Schema | undefined {
   let here: Schema | undefined = schema;
@@ -126,7 +130,7 @@ export function schemaAt(schema: Schema, data: unknown, path: Path): Schema | un
     if (!here || !plain) return undefined;
     if (plain.type === "array") here = plain.element;
     else if (plain.type === "record") here = plain.valueType;
-    else here = shapeFor(here, value)?.[String(part)];
+    else here = childOf(shapeFor(here, value), String(part));
     value = isObject(value) || Array.isArray(value) ? (value as never)[part] : undefined;
   }
   return here;
