@@ -18,12 +18,16 @@ const MISSING: ReadonlySet<string> = new Set([
   "MISSING_GRID",
   "MISSING_RUN",
   "DOWNLOAD_FAILED",
-  "CHECKSUM",
+  "FETCH_BY_HAND",
 ]);
+
+/** Codes of bad input that are not tied to a place in a file. */
+const BAD: ReadonlySet<string> = new Set(["UNKNOWN_DATA"]);
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof PangaeaError && MISSING.has(error.code)) return EXIT.missingData;
-  if (error instanceof InputError) return EXIT.badInput;
+  if (error instanceof InputError || (error instanceof PangaeaError && BAD.has(error.code)))
+    return EXIT.badInput;
   if (error instanceof PangaeaError) return EXIT.runFailed;
   if (isFileError(error)) return EXIT.files;
   return EXIT.bug;

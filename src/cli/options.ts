@@ -15,7 +15,10 @@ export interface RunOptions extends CommonOptions {
   readonly threads: number;
 }
 
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
 
 export const list = (value: string): readonly string[] =>
   value

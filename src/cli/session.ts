@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { InputError } from "../core/errors.ts";
 import type { RunEvent } from "../core/events.ts";
 import { conclusion, placeText } from "../run/conclusion.ts";
 import { modelFiles, specFile } from "../run/files.ts";
@@ -66,7 +67,7 @@ export async function runSession(
     (error: unknown) => ({ error }),
   );
   display.close();
-  return session.finish(failure?.error);
+  return session.finish(failure && session.located(failure.error));
 }
 
 class Session {
@@ -163,6 +164,13 @@ class Session {
 
   #save({ run, folder, view }: Execution, outcome: Parameters<typeof modelFiles>[1]): void {
     for (const file of modelFiles(run.name, outcome, view)) writeWhole(this.#path(folder), file);
+  }
+
+  /** Issues of the run itself, with their places in the file. */
+  located(error: unknown): unknown {
+    const run = this.#executions.at(-1)?.run;
+    if (!(error instanceof InputError) || !run) return error;
+    return new InputError(error.issues.map(run.locate));
   }
 
   /** The rows and the report of whatever has begun. */

@@ -17,6 +17,8 @@ export interface ResolvedRun {
   readonly name: string;
   readonly spec: RunSpec;
   readonly origins: Readonly<Record<string, string>>;
+  /** An issue that turned up while the run was built or went on, with the place of its path. */
+  readonly locate: (issue: InputIssue) => InputIssue;
 }
 
 export interface Overrides {
@@ -54,7 +56,7 @@ export function resolveRun(source: Source, overrides: Overrides = {}): ResolvedR
   const { compare: _, ...spec } = parsed.data;
   const issues = objections(merged, spec);
   if (issues.length > 0) throw new InputError(issues);
-  return { name: spec.name, spec, origins: originsOf(spec, merged) };
+  return resolved(spec.name, spec, merged);
 }
 
 /**
@@ -68,7 +70,7 @@ export function resolveEntries(source: Source, overrides: Overrides = {}): reado
   const below: readonly Change[] = flags.map((change) => ({ ...change, lenient }));
   const above: readonly Change[] = flags.map((change) => ({ ...change, lenient }));
   const issues: InputIssue[] = [];
-  const resolved: ResolvedRun[] = [];
+  const runs: ResolvedRun[] = [];
   const skips: Path[][] = [];
   for (const row of rows) {
     const merged = merge(source, [...below, row.change, ...above], ExperimentFile);
@@ -82,14 +84,22 @@ export function resolveEntries(source: Source, overrides: Overrides = {}): reado
       if (!seen) issues.push(issue);
     }
     skips.push(merged.skipped.filter((s) => above.includes(s.change)).map((s) => s.path));
-    if (parsed.success) {
-      resolved.push({ name: row.name, spec: parsed.data, origins: originsOf(parsed.data, merged) });
-    }
+    if (parsed.success) runs.push(resolved(row.name, parsed.data, merged));
   }
   issues.push(...unused(skips, flags));
   if (issues.length > 0) throw new InputError(issues);
-  return resolved;
+  return runs;
 }
+
+const resolved = (name: string, spec: RunSpec, merged: Merged): ResolvedRun => ({
+  name,
+  spec,
+  origins: originsOf(spec, merged),
+  locate: (issue) =>
+    issue.file === undefined && issue.path
+      ? placed({ at: "value", issue: { ...issue, path: issue.path } }, merged)
+      : issue,
+});
 
 const sameIssue = (a: InputIssue, b: InputIssue): boolean =>
   a.message === b.message &&
