@@ -1,3 +1,4 @@
+/** What `pangaea/codec` offers to the outside; nothing in `src` imports it. */
 export { decodeIndices, encodeIndices, indexBytes } from "./indices.ts";
 export {
   type NamedTensor,

@@ -1,3 +1,4 @@
+/** What `pangaea/data` offers to the outside; nothing in `src` imports it. */
 export { type Batches, createBatches } from "./batches.ts";
 export {
   CATALOGUE,
