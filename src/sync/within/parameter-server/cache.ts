@@ -22,11 +22,8 @@ import {
   type WorkerPlan,
 } from "../../contract.ts";
 import { lowerBound } from "../../sorted.ts";
-import { PULL, PUSH, VALUES } from "./messages.ts";
+import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
-
-/** The clock number of the pull after a restart. */
-const RECOVERY = -1;
 
 /** An own update that may not be in what the owners sent. */
 interface OwnWrite {
@@ -85,8 +82,10 @@ export class ParameterCache {
     for (const shard of this.#shards) this.#byNode.set(shard.owner.node.id, shard);
     world.network.handle(VALUES, (message, from) => {
       const shard = this.#byNode.get(from);
-      // What an earlier incarnation of this node asked for is not ours.
-      if (!shard?.asked.has(message.header["clock"] as number)) return;
+      // What an earlier incarnation of this node asked for is not ours, or the same again.
+      const clock = message.header["clock"] as number;
+      if (!shard?.asked.has(clock)) return;
+      if (shard.arrived.some((other) => other.header["clock"] === clock)) return;
       shard.arrived.push(message);
       this.#condition.notify();
     });
@@ -115,7 +114,8 @@ export class ParameterCache {
       // A dense pull brings everything: one on its way that is fresh enough will do.
       if (indices === undefined && shard.asked.size > 0 && enough && !fenced) continue;
       const wanted = indices && within(indices, shard.owner);
-      if (wanted?.length === 0) continue;
+      // Under BSP an empty read still waits for every worker's clock.
+      if (wanted?.length === 0 && this.#setup.options.consistency !== "bsp") continue;
       shard.asked.set(clock, wanted);
       shard.needAsked = Math.max(shard.needAsked, this.need(clock));
       const length = shard.owner.range.end - shard.owner.range.start;
@@ -206,12 +206,22 @@ export class ParameterCache {
     const rate = optimizer.learningRate * scheduleFactor(optimizer.schedule, clock);
     const delta = new Float32Array(update.length);
     kernels.axpy(delta, -rate / this.#setup.domain.divisor, update);
+    // After a restart some shards have this update already.
+    for (const { own, owner } of this.#shards) {
+      if (clock >= own) continue;
+      const { start, end } = owner.range;
+      if (indices) delta.fill(0, lowerBound(indices, start), lowerBound(indices, end));
+      else delta.fill(0, start, end);
+    }
     this.#writes.push({ clock, indices, delta });
     if (indices) kernels.scatterAdd(this.values, indices, delta);
     else kernels.add(this.values, delta);
   }
 
-  /** After a crash: fetches everything anew; answers how many own clocks all owners have. */
+  /**
+   * After a crash: fetches everything anew; answers how many own clocks all owners have. Under BSP the next read
+   * asks for the values of just that clock.
+   */
   async recover(scope: Scope): Promise<number> {
     for (const shard of this.#shards) {
       shard.asked.set(RECOVERY, undefined);
@@ -224,7 +234,12 @@ export class ParameterCache {
       scope,
     );
     for (const shard of this.#shards) this.#install(shard);
-    return Math.min(...this.#shards.map((shard) => shard.own));
+    const started = Math.min(...this.#shards.map((shard) => shard.own));
+    if (this.#setup.options.consistency === "bsp") {
+      for (const shard of this.#shards) shard.completed = shard.own = RECOVERY;
+      if (started === 0) this.#world.kernels.copy(this.values, this.#setup.training.initial);
+    }
+    return started;
   }
 
   #fenced(clock: number): boolean {

@@ -23,7 +23,7 @@ import type {
   ShardContext,
   Training,
 } from "../../contract.ts";
-import { PULL, PUSH, VALUES } from "./messages.ts";
+import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
 
 interface WaitingRead extends PendingRead {
@@ -68,6 +68,11 @@ export class ShardOwner implements ShardContext {
   readonly #pushes = new Map<number, (Message | undefined)[]>();
   #reads: WaitingRead[] = [];
   #snapshot: Float32Array | undefined;
+  /**
+   * BSP: the values a clock ago. A worker that crashed while its push was on its way to several shards repeats
+   * that clock from the same values, though some shards have gone on without it.
+   */
+  readonly #previous: Float32Array | undefined;
   /** Scratch of the shard's length. */
   readonly #sum: Float32Array;
   readonly #delta: Float32Array;
@@ -87,6 +92,10 @@ export class ShardOwner implements ShardContext {
     kernels.copy(this.values, this.training.initial.subarray(start, end));
     this.#sum = kernels.allocate(end - start);
     this.#delta = kernels.allocate(end - start);
+    const alone = this.domain.owners.length === 1 && this.training.learner.privateLength === 0;
+    if (setup.options.consistency === "bsp" && !alone) {
+      this.#previous = kernels.allocate(end - start);
+    }
     this.#touched = new Uint8Array(this.training.learner.workingSet ? end - start : 0);
     this.#optimizer = createOptimizer(this.training.optimizer, end - start, kernels);
     this.#completed = new Int32Array(this.domain.workers.length);
@@ -155,6 +164,7 @@ export class ShardOwner implements ShardContext {
       const pushes = this.#pushes.get(clock);
       if (pushes) {
         this.#pushes.delete(clock);
+        if (this.#previous) this.world.kernels.copy(this.#previous, this.values);
         this.#applyAll(pushes as Message[], clock);
       }
       this.#minimum = clock + 1;
@@ -253,23 +263,29 @@ export class ShardOwner implements ShardContext {
 
   #answer(read: WaitingRead): void {
     const { kernels } = this.world;
+    const bsp = this.#setup.options.consistency === "bsp";
+    const recovery = read.clock === RECOVERY;
+    const earlier = !recovery && read.clock < this.#minimum ? this.#previous : undefined;
+    const values = earlier ?? this.values;
+    const completed = earlier ? read.clock : this.#minimum;
     let payload: Float32Array;
     if (read.indices) {
       payload = new Float32Array(read.indices.length);
-      kernels.gather(payload, this.values, read.indices);
+      kernels.gather(payload, values, read.indices);
+    } else if (recovery || earlier) {
+      payload = kernels.snapshot(values);
     } else {
-      this.#snapshot ??= this.#still ? this.values : kernels.snapshot(this.values);
+      this.#snapshot ??= this.#still ? values : kernels.snapshot(values);
       payload = this.#snapshot;
     }
-    const bsp = this.#setup.options.consistency === "bsp";
     this.world.network.send(
       read.from,
       VALUES,
       {
         clock: read.clock,
-        completed: this.#minimum,
+        completed,
         // Under BSP a push that is buffered is not yet in the values.
-        own: bsp ? this.#minimum : this.#ownClock(read),
+        own: bsp ? completed : this.#ownClock(read),
         waited: read.blockers.join(),
       },
       [payload],

@@ -33,10 +33,10 @@ export async function runWorker(setup: WorkerSetup, world: World, scope: Scope):
   const { training, worker, domain } = setup;
   const cache = new ParameterCache(setup, world);
   const own = new PrivateParameters(setup, world);
-  await own.restore();
   const ahead = upcoming(setup, world);
   const longest = world.kernels.allocate(outLength(training));
   const started = await restarted(cache, world, scope);
+  await own.restore(started);
   await setup.between.beforeTraining?.(world, scope);
 
   for (let clock = 0; clock < training.maxClocks; clock++) {
@@ -90,8 +90,9 @@ async function settle(
   domain: Domain,
   scope: Scope,
 ): Promise<void> {
-  const first = domain.owners[0]?.range.start ?? 0;
-  cache.ask(clock, cache.sparse ? new Uint32Array([first]) : undefined);
+  const one = domain.owners.filter(({ range }) => range.start < range.end);
+  const indices = Uint32Array.from(one, ({ range }) => range.start);
+  cache.ask(clock, cache.sparse ? indices : undefined);
   await cache.read(clock, scope);
 }
 
@@ -138,6 +139,8 @@ function upcoming(setup: WorkerSetup, world: World) {
   };
 }
 
+const slot = (clocks: number): string => `private.${clocks % 2}`;
+
 /** Parameters that never leave this worker, with an optimizer of their own. */
 class PrivateParameters {
   readonly values: Float32Array | undefined;
@@ -161,7 +164,10 @@ class PrivateParameters {
     training.observer.attachPrivate(worker, copy, this.values);
   }
 
-  /** Applies a step's private gradient, and keeps the result across a crash. */
+  /**
+   * Applies a step's private gradient, and keeps the result across a crash. The last two states are kept: under
+   * BSP a restarted worker may have to repeat one clock.
+   */
   async update(clock: number, indices: Uint32Array, gradient: Float32Array): Promise<void> {
     if (!this.values || !this.#optimizer || !this.#delta) return;
     const delta = this.#delta.subarray(0, indices.length);
@@ -170,13 +176,14 @@ class PrivateParameters {
     this.#world.kernels.scatterAdd(this.values, indices, delta);
     const kept = this.#world.kernels.snapshot(this.values);
     await this.#world.store.put(
-      "private",
+      slot(clock + 1),
       new Uint8Array(kept.buffer, kept.byteOffset, kept.byteLength),
     );
   }
 
-  async restore(): Promise<void> {
-    const kept = await this.#world.store.get("private");
+  /** The state after so many clocks. */
+  async restore(clocks: number): Promise<void> {
+    const kept = clocks > 0 ? await this.#world.store.get(slot(clocks)) : undefined;
     if (!kept || !this.values) return;
     this.#world.kernels.copy(
       this.values,
