@@ -39,6 +39,8 @@ export interface Import {
   readonly specifier: string;
   /** The imported file, relative to the root; undefined for packages. */
   readonly target: string | undefined;
+  /** Gone after compilation. */
+  readonly typeOnly: boolean;
   readonly line: number;
 }
 
@@ -57,7 +59,9 @@ export function importsOf({ path, tokens }: Pick<Source, "path" | "tokens">): re
           .split(sep)
           .join("/")
       : undefined;
-    found.push({ from: path, specifier: token.text, target, line: token.line });
+    const start = tokens.slice(0, i).findLastIndex(({ text }) => /^(import|export)$/.test(text));
+    const typeOnly = tokens[start + 1]?.text === "type" && tokens[start + 2]?.text !== "from";
+    found.push({ from: path, specifier: token.text, target, typeOnly, line: token.line });
   });
   return found;
 }
