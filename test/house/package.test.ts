@@ -129,6 +129,15 @@ describe("dependencies", () => {
     expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 
+  test("are all in the lock file, for every platform: `npm ci` refuses a lock that lacks one", () => {
+    const missing = Object.entries(locked).flatMap(([from, entry]) =>
+      Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })
+        .filter((name) => resolved(from, name) === undefined)
+        .map((name) => `${from}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
   test("bring at most 40 packages beside ONNX Runtime's own", () => {
     const onnx = treeOf(Object.keys(runtime).filter((name) => name.startsWith("onnxruntime")));
     const others = treeOf(Object.keys(runtime).filter((name) => !name.startsWith("onnxruntime")));
