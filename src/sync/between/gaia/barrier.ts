@@ -5,8 +5,18 @@
  */
 import { lowerBound, union } from "../../sorted.ts";
 
+/** A channel as its receiver names it: one site may send on several, each with sequences of its own. */
+export interface Source {
+  readonly site: string;
+  /** Group that the updates come from. */
+  readonly group: number;
+}
+
+const nameOf = ({ site, group }: Source): string => `${site} ${group}`;
+
 interface Announcement {
-  readonly from: string;
+  readonly from: Source;
+  readonly channel: string;
   readonly sequence: number;
   /** Order of arrival at this shard, from 1. */
   readonly ticket: number;
@@ -16,9 +26,9 @@ interface Announcement {
 export class SelectiveBarrier {
   #open: Announcement[] = [];
   #arrived = 0;
-  /** Per sender: the last sequence that was settled. */
+  /** Per channel: the last sequence that was settled. */
   readonly #settled = new Map<string, number>();
-  /** Per sender: the last sequence that was announced. */
+  /** Per channel: the last sequence that was announced. */
   readonly #announced = new Map<string, number>();
 
   /** A read that comes now waits for announcements up to this number. */
@@ -26,38 +36,42 @@ export class SelectiveBarrier {
     return this.#arrived;
   }
 
-  announce(from: string, sequence: number, indices: Uint32Array): void {
-    this.#announced.set(from, sequence);
-    if (sequence <= (this.#settled.get(from) ?? 0)) return;
+  announce(from: Source, sequence: number, indices: Uint32Array): void {
+    const channel = nameOf(from);
+    this.#announced.set(channel, sequence);
+    if (sequence <= (this.#settled.get(channel) ?? 0)) return;
     this.#arrived++;
-    this.#open.push({ from, sequence, ticket: this.#arrived, indices });
+    this.#open.push({ from, channel, sequence, ticket: this.#arrived, indices });
   }
 
   /** Whether everything that a batch settles has been announced here. */
-  knows(from: string, sequence: number): boolean {
-    return (this.#announced.get(from) ?? 0) >= sequence;
+  knows(from: Source, sequence: number): boolean {
+    return (this.#announced.get(nameOf(from)) ?? 0) >= sequence;
   }
 
   /** The indexes announced by `from` up to `sequence` and not yet settled: ascending, each once. */
-  pending(from: string, sequence: number): Uint32Array {
-    const sets = this.#open.filter((a) => a.from === from && a.sequence <= sequence);
+  pending(from: Source, sequence: number): Uint32Array {
+    const channel = nameOf(from);
+    const sets = this.#open.filter((a) => a.channel === channel && a.sequence <= sequence);
     return union(sets.map((a) => a.indices));
   }
 
   /** The values of everything announced up to `sequence` are in. */
-  settle(from: string, sequence: number): void {
-    if (sequence <= (this.#settled.get(from) ?? 0)) return;
-    this.#settled.set(from, sequence);
-    this.#open = this.#open.filter((a) => a.from !== from || a.sequence > sequence);
+  settle(from: Source, sequence: number): void {
+    const channel = nameOf(from);
+    if (sequence <= (this.#settled.get(channel) ?? 0)) return;
+    this.#settled.set(channel, sequence);
+    this.#open = this.#open.filter((a) => a.channel !== channel || a.sequence > sequence);
   }
 
-  /** The senders whose values a read of `indices` (absent: all) waits for. */
+  /** The sites whose values a read of `indices` (absent: all) waits for. */
   blockers(ticket: number, indices: Uint32Array | undefined): readonly string[] {
     const senders = new Set<string>();
     for (const open of this.#open) {
       if (open.ticket > ticket) break;
-      if (!senders.has(open.from) && (!indices || intersects(open.indices, indices))) {
-        senders.add(open.from);
+      const { site } = open.from;
+      if (!senders.has(site) && (!indices || intersects(open.indices, indices))) {
+        senders.add(site);
       }
     }
     return [...senders];

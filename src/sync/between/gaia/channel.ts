@@ -77,6 +77,11 @@ export class Channel {
     return this.#setup.to;
   }
 
+  /** Group that the updates on this channel come from. */
+  get group(): number {
+    return this.#setup.group;
+  }
+
   get #empty(): boolean {
     return this.#known.length === 0 && this.#fresh.length === 0;
   }
@@ -146,13 +151,13 @@ export class Channel {
 
   #announce(): void {
     if (this.#fresh.length === 0) return;
-    const { world, to, length } = this.#setup;
+    const { world, to, group, length } = this.#setup;
     const indices = union(this.#fresh);
     this.#known.push(indices);
     this.#fresh = [];
     this.#sequence++;
     const payload = [encodeIndices(indices, length)];
-    world.network.send(to, INDEXES, { sequence: this.#sequence }, payload);
+    world.network.send(to, INDEXES, { group, sequence: this.#sequence }, payload);
   }
 
   #flush(): void {

@@ -2,12 +2,12 @@
 import { messageKind } from "../../../world/message.ts";
 
 /**
- * Significant updates: `{ group, clock, settles, announced }`. Payload: a whole encoded update, or
- * (announced = 1) only the values of the indexes that were announced and not yet settled, ascending.
+ * Significant updates: `{ group, clock, settles, format }`. Payload: a whole encoded update, or
+ * (format `announced`) only the values of the indexes that were announced and not yet settled, ascending.
  */
 export const UPDATE = messageKind("gaia.update", "bulk", "update");
 
-/** The selective barrier: `{ sequence }` and the encoded indexes whose values follow. */
+/** The selective barrier: `{ group, sequence }` and the encoded indexes whose values follow. */
 export const INDEXES = messageKind("gaia.indexes", "control", "update");
 
 /** The mirror clock: `{ group, clock, stamp, path }`; `path` is the round trip behind the sender. */

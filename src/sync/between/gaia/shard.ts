@@ -139,6 +139,12 @@ export class GaiaShard implements BetweenShard {
     return this.#accumulated;
   }
 
+  /** Every channel from here: for the books. */
+  get channels(): readonly Channel[] {
+    const routes = this.#routes.map(({ channel }) => channel);
+    return [...this.#peers, ...routes, ...[...this.#relayChannels.values()].flat()];
+  }
+
   #channel(site: SiteId, group: number): Channel {
     const { world, scope, domains, owner } = this.#shard;
     const mirror = domains.find((domain) => domain.id === site)?.owners[owner.shard];
@@ -236,7 +242,9 @@ export class GaiaShard implements BetweenShard {
 
   #indexes(message: Message, from: NodeId): void {
     const indices = decodeIndices(message.payload[0] as Uint8Array, this.#shard.values.length);
-    this.#barrier.announce(siteOf(from), message.header["sequence"] as number, indices);
+    const { group, sequence } = message.header as Record<string, number>;
+    const source = { site: siteOf(from), group: group as number };
+    this.#barrier.announce(source, sequence as number, indices);
     const early = this.#early;
     this.#early = [];
     for (const held of early) this.#update(held.message, held.from);
@@ -247,16 +255,17 @@ export class GaiaShard implements BetweenShard {
     const { group, clock, settles, format } = message.header as Record<string, number> & {
       format: string;
     };
+    const source = { site, group: group as number };
     const length = this.#shard.values.length;
     // Batches of one sender are taken in order: what comes after an early one waits with it.
     const waits = this.#early.some((held) => held.from === from);
-    if (waits || (format === "announced" && !this.#barrier.knows(site, settles as number))) {
+    if (waits || (format === "announced" && !this.#barrier.knows(source, settles as number))) {
       this.#early.push({ message, from });
       return;
     }
     let update: Update;
     if (format === "announced") {
-      const indices = this.#barrier.pending(site, settles as number);
+      const indices = this.#barrier.pending(source, settles as number);
       const values = message.payload[0] as Float32Array;
       invariant(indices.length === values.length, "a value for every announced index");
       update = { format: "sparse", indices, values };
@@ -273,7 +282,7 @@ export class GaiaShard implements BetweenShard {
       this.#applyKept();
     } else {
       this.#apply(update);
-      this.#barrier.settle(site, settles as number);
+      this.#barrier.settle(source, settles as number);
     }
     this.#shard.changed();
   }
