@@ -2,7 +2,7 @@
  * From what the user wrote under `data:` to a training and a test set in shared memory. The caller reads
  * files; the test rows, where they must be drawn, come from the caller's random stream.
  */
-import type { Dataset } from "../core/dataset.ts";
+import type { Dataset, DenseDataset } from "../core/dataset.ts";
 import { InputError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { gunzipped } from "./bytes.ts";
@@ -48,7 +48,10 @@ export async function loadData(
     case "idx":
       return loadIdx(spec, host, random);
     case "digits":
-      return { ...digits(spec.rows, spec.testRows, random), origin: "generated" };
+      return {
+        ...maybeStandardised(spec, digits(spec.rows, spec.testRows, random)),
+        origin: "generated",
+      };
     case "ratings":
       return loadRatings(spec, host, random);
     case "csv":
@@ -79,17 +82,44 @@ async function loadIdx(spec: Spec<"idx">, host: DataHost, random: Random): Promi
     const note =
       `No real digits at ${spec.path}: generated ones take their place. ` +
       "For MNIST: pangaea data fetch mnist, or name its folder with PANGAEA_DATA.";
-    return { ...made, origin: "generated", note };
+    return { ...maybeStandardised(spec, made), origin: "generated", note };
   }
   const [images, labels, testImages, testLabels] = (await Promise.all(
     names.map((paths) => read(paths, host)),
   )) as [NamedBytes, NamedBytes, NamedBytes, NamedBytes];
   const { classes } = spec;
-  return {
+  const sets = {
     train: readIdxDataset(images, labels, { classes, rows: spec.trainRows }),
     test: readIdxDataset(testImages, testLabels, { classes, rows: spec.testRows }),
-    origin: images.file.slice(0, images.file.lastIndexOf("/")),
   };
+  const origin = images.file.slice(0, images.file.lastIndexOf("/"));
+  return { ...maybeStandardised(spec, sets), origin };
+}
+
+interface Sets {
+  readonly train: DenseDataset;
+  readonly test: DenseDataset;
+}
+
+/** Features less their mean, over their deviation: two numbers of all training rows, applied to both sets. */
+function maybeStandardised({ standardise }: { readonly standardise: boolean }, sets: Sets): Sets {
+  if (!standardise) return sets;
+  const { features, scale, offset } = sets.train;
+  let sum = 0;
+  let squares = 0;
+  for (let i = 0; i < features.length; i++) {
+    const value = features[i]! * scale + offset;
+    sum += value;
+    squares += value * value;
+  }
+  const mean = sum / features.length;
+  const deviation = Math.sqrt(squares / features.length - mean * mean) || 1;
+  const change = (set: DenseDataset): DenseDataset => ({
+    ...set,
+    scale: set.scale / deviation,
+    offset: (set.offset - mean) / deviation,
+  });
+  return { train: change(sets.train), test: change(sets.test) };
 }
 
 async function loadRatings(

@@ -5,6 +5,8 @@ import { SplitSpec } from "./partition.ts";
 
 const count = z.number().int().positive();
 const split = SplitSpec.default({ by: "iid" });
+/** Features less their mean, over their deviation (two numbers over all training rows). */
+const standardise = z.boolean().default(false);
 const testShare = z.number().min(0).lt(1);
 
 export const DataSpec = z.discriminatedUnion("kind", [
@@ -18,6 +20,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     testRows: count.optional(),
     /** `generated`: where the files are absent, generated digits take their place, with a note. */
     fallback: z.literal("generated").optional(),
+    standardise,
     split,
   }),
   /** Generated digits. */
@@ -25,6 +28,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     kind: z.literal("digits"),
     rows: count.default(60_000),
     testRows: count.default(10_000),
+    standardise,
     split,
   }),
   /** A CSV file of ratings with a header. */

@@ -1,6 +1,6 @@
 /**
- * How a rate falls over the clocks. The learning rate follows it, and so may Gaia's threshold. Clocks
- * count from 0; the factor at clock 0 is 1 for every schedule. Names and formulas of `step`, `multistep`,
+ * How a rate moves over the clocks. The learning rate follows it, and so may Gaia's threshold. Clocks
+ * count from 0; the factor at clock 0 is 1 for every schedule but `warmup`. Names and formulas of `step`, `multistep`,
  * `exp`, `inv` and `poly` are those of Caffe's solver (caffe.proto, `lr_policy`).
  */
 import { z } from "zod";
@@ -10,6 +10,11 @@ const shrink = z.number().positive().max(1);
 
 export const ScheduleSpec = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
+  /**
+   * min(1, (clock + 1) / clocks): a gentle start, which asynchronous methods need most (the warm start of
+   * Downpour, Dean et al., NIPS 2012; the ramp of Goyal et al., 2017).
+   */
+  z.strictObject({ kind: z.literal("warmup"), clocks }),
   /** factor^floor(clock / every) */
   z.strictObject({ kind: z.literal("step"), every: clocks, factor: shrink }),
   /** factor^(number of `at` reached) */
@@ -38,6 +43,8 @@ export function scheduleFactor(schedule: ScheduleSpec, clock: number): number {
   switch (schedule.kind) {
     case "constant":
       return 1;
+    case "warmup":
+      return Math.min(1, (clock + 1) / schedule.clocks);
     case "step":
       return schedule.factor ** Math.floor(clock / schedule.every);
     case "multistep":

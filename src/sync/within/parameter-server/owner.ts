@@ -188,8 +188,9 @@ export class ShardOwner implements ShardContext {
     for (let i = 1; i < pushes.length; i++) {
       kernels.add(this.#sum, pushes[i]?.payload[0] as Float32Array);
     }
-    kernels.scale(this.#sum, 1 / this.domain.divisor);
+    kernels.scale(this.#sum, 1 / this.domain.workers.length);
     this.#optimizer.delta(this.#sum, clock, this.#delta);
+    if (this.#share !== 1) kernels.scale(this.#delta, this.#share);
     this.add(this.#delta);
     this.#between?.applied?.(this.#delta);
   }
@@ -216,9 +217,10 @@ export class ShardOwner implements ShardContext {
     const indices = union.subarray(0, count);
     const gradient = new Float32Array(count);
     kernels.take(gradient, this.#sum, indices);
-    kernels.scale(gradient, 1 / this.domain.divisor);
+    kernels.scale(gradient, 1 / this.domain.workers.length);
     const delta = this.#delta.subarray(0, count);
     this.#optimizer.sparseDelta(indices, gradient, clock, delta);
+    if (this.#share !== 1) kernels.scale(delta, this.#share);
     this.addSparse(indices, delta);
     this.#between?.applied?.(delta, indices);
   }
@@ -290,6 +292,15 @@ export class ShardOwner implements ShardContext {
       },
       [payload],
     );
+  }
+
+  /**
+   * The domain's part of all workers. The optimizer sees the domain's mean gradient and its change counts by
+   * this part, so that several domains add up to one: for linear rules the same as dividing the gradient by
+   * all workers, for adaptive ones the only meaning that does not grow with the number of sites.
+   */
+  get #share(): number {
+    return this.domain.workers.length / this.domain.divisor;
   }
 
   /**
