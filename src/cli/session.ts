@@ -17,6 +17,7 @@ import { applyEvent, emptyView, type RunView, type Target } from "../run/view.ts
 import type { Engine } from "./engine.ts";
 import { claimFolder, EventLog, folderName, writeWhole } from "./folders.ts";
 import type { Io } from "./io.ts";
+import { wrapped } from "./terminal/columns.ts";
 import { createDisplay, type Display } from "./terminal/display.ts";
 
 export interface SessionOptions {
@@ -77,6 +78,8 @@ class Session {
   readonly #display: Display;
   readonly #controller = new AbortController();
   readonly #executions: Execution[] = [];
+  /** What was said already; the rows of a comparison have much in common. */
+  readonly #said = new Set<string>();
 
   constructor(io: Io, options: SessionOptions, out: string, display: Display) {
     this.#io = io;
@@ -148,11 +151,11 @@ class Session {
       readFile: (path) => readFile(path),
       threads: this.#options.threads,
       signal: this.#controller.signal,
-      warn: (text) => this.#display.say(text),
+      warn: (text) => this.#say(text),
       onEvent: (event: RunEvent) => {
         execution.log?.write(event);
         applyEvent(view, event);
-        if (event.type === "note") this.#display.say(event.text);
+        if (event.type === "note") this.#say(event.text);
         if (event.type === "end") {
           execution.log?.close();
           execution.log = undefined;
@@ -160,6 +163,12 @@ class Session {
         } else this.#display.changed();
       },
     };
+  }
+
+  #say(text: string): void {
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.#display.say(wrapped(text, Math.min(100, this.#io.columns() - 1)));
   }
 
   #save({ run, folder, view }: Execution, outcome: Parameters<typeof modelFiles>[1]): void {

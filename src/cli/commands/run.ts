@@ -11,6 +11,7 @@ import type { Io } from "../io.ts";
 import { openExperiment } from "../open.ts";
 import type { RunOptions } from "../options.ts";
 import { runSession, type SessionResult } from "../session.ts";
+import { wrapped } from "../terminal/columns.ts";
 import { paint } from "../terminal/paint.ts";
 import { summaryLines } from "../terminal/summary.ts";
 
@@ -100,17 +101,4 @@ function print(result: SessionResult, io: Io): void {
   if (result.conclusion !== "")
     io.out(`\n${wrapped(result.conclusion, Math.min(100, io.columns()))}\n`);
   io.out(`\nreport  ${result.out}/report.html\n`);
-}
-
-/** Lines of at most `width`, broken at spaces. */
-export function wrapped(text: string, width: number): string {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join("\n");
 }

@@ -89,7 +89,7 @@ function siteLines(view: RunView, width: number, room: number, color: Paint): st
   const shown = all.slice(0, all.length > room ? Math.max(1, room - 1) : all.length);
   const whom = (site: SiteView): string => {
     const most = [...site.waitedFor].sort((a, b) => b[1] - a[1])[0];
-    return most ? clipped(most[0], 14) : "";
+    return most ? clipped(view.sites.get(most[0])?.name ?? most[0], 14) : "";
   };
   const waiting = (site: SiteView): string => {
     const total = site.computeSeconds + site.waitSeconds;

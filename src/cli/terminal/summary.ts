@@ -23,7 +23,7 @@ export function summaryLines(rows: readonly CompareRow[], width: number, color: 
     left("within", 5, (row) => row.within),
     left("between", 7, (row) => row.between),
     column("to target", 0, (row) => target(row, color)),
-    ...(lan ? [column("of LAN", 2, (row) => ratio(row, lan))] : []),
+    ...(lan?.reachedTarget ? [column("of LAN", 2, (row) => ratio(row, lan))] : []),
     ...(some((row) => row.final.accuracy)
       ? [column("accuracy", 0, (row) => optional(row.final.accuracy, (x) => percent(x, 2)))]
       : []),
@@ -39,7 +39,7 @@ export function summaryLines(rows: readonly CompareRow[], width: number, color: 
     ...(some((row) => row.wireSeconds)
       ? [column("wire", 4, (row) => optional(row.wireSeconds, seconds))]
       : []),
-    column("wait", 3, (row) => seconds(Math.max(0, row.waitSeconds - (row.wireSeconds ?? 0)))),
+    column("wait", 2, (row) => seconds(Math.max(0, row.waitSeconds - (row.wireSeconds ?? 0)))),
     ...(some((row) => row.significantFraction)
       ? [column("significant", 6, (row) => optional(row.significantFraction, (x) => percent(x, 2)))]
       : []),

@@ -145,7 +145,7 @@ export function siteTable(view: RunView): Html {
       judged &&
       html`<td>${site.accuracy === undefined ? (site.rmse?.toFixed(3) ?? "-") : percent(site.accuracy, 2)}</td>`
     }<td>${seconds(site.computeSeconds)}</td>${wire && html`<td>${seconds(onWire)}</td>`}<td>${seconds(Math.max(0, site.waitSeconds - onWire))}</td>
-<td>${splitBar(site.computeSeconds, site.wireSeconds, site.waitSeconds, longest)}</td><td>${bytes(site.bytesSent)}</td><td>${bytes(site.bytesReceived)}</td><td class="text">${whom?.[0] ?? "-"}</td></tr>`;
+<td>${splitBar(site.computeSeconds, site.wireSeconds, site.waitSeconds, longest)}</td><td>${bytes(site.bytesSent)}</td><td>${bytes(site.bytesReceived)}</td><td class="text">${whom ? (view.sites.get(whom[0])?.name ?? whom[0]) : "-"}</td></tr>`;
   };
   const more = sites.length > shown.length ? ` The first ${shown.length} of ${sites.length}.` : "";
   return html`${splitLegend(wire)}<div class="scroll" tabindex="0" role="region" aria-label="Time by site"><table>
