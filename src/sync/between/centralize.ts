@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import type { Dataset } from "../../core/dataset.ts";
-import type { SiteId } from "../../core/ids.ts";
+import type { NodeId, SiteId } from "../../core/ids.ts";
 import { nodeId } from "../../core/ids.ts";
 import type { NodeInfo, NodeProgram } from "../../world/contract.ts";
 import { messageKind } from "../../world/message.ts";
@@ -22,12 +22,15 @@ export const CentralizeOptions = z.strictObject({
 export type CentralizeOptions = z.infer<typeof CentralizeOptions>;
 
 const RECORDS = messageKind("centralize.records", "bulk", "records");
+/** Worker to the central shipper: tell me when all records are there. A restarted worker asks again. */
+const WAITING = messageKind("centralize.waiting", "control", "control");
 const ARRIVED = messageKind("centralize.arrived", "control", "control");
 
 /** Records travel in pieces, so that they share links fairly with whatever else uses them. */
 const PIECE_BYTES = 4_000_000;
 
 export function centralize(options: CentralizeOptions): Between {
+  let shipper: NodeId | undefined;
   return {
     deploy(request) {
       const { sites, training } = request;
@@ -39,11 +42,12 @@ export function centralize(options: CentralizeOptions): Between {
         role: "shipper",
         index: 0,
       };
+      shipper = receiver.id;
       const sources = sites.filter(({ id }) => id !== center.id);
       return {
         domains: [stretchedDomain([site], training.learner.layout.length)],
         extra: [
-          { node: receiver, program: receive(site, sources) },
+          { node: receiver, program: receive(sources) },
           ...sources.map((source) => ship(source, receiver, request)),
         ],
         judged: "domains",
@@ -56,6 +60,7 @@ export function centralize(options: CentralizeOptions): Between {
         arrived = true;
         condition.notify();
       });
+      world.network.send(shipper as NodeId, WAITING, {});
       await condition.until(() => arrived, { what: "the records of all sites" }, scope);
     },
   };
@@ -93,8 +98,8 @@ function centralSite(
   };
 }
 
-/** Waits for every source, then lets the workers begin. */
-function receive(site: SitePlan, sources: readonly SitePlan[]): NodeProgram {
+/** Waits for every source, then lets the workers begin: those that wait, and those that ask later. */
+function receive(sources: readonly SitePlan[]): NodeProgram {
   return async (world, scope) => {
     const missing = new Map<SiteId, number>(
       sources.map((source) => [source.id, Number.POSITIVE_INFINITY]),
@@ -108,12 +113,19 @@ function receive(site: SitePlan, sources: readonly SitePlan[]): NodeProgram {
       if (count === message.header["pieces"]) missing.delete(from);
       condition.notify();
     });
+    let waiting: NodeId[] = [];
+    const tell = (worker: NodeId): void => world.network.send(worker, ARRIVED, {});
+    world.network.handle(WAITING, (_, worker) => {
+      if (missing.size === 0) tell(worker);
+      else waiting.push(worker);
+    });
     await condition.until(
       () => missing.size === 0,
       { what: "records", whom: () => [...missing.keys()] },
       scope,
     );
-    for (const { node } of site.workers) world.network.send(node.id, ARRIVED, {});
+    for (const worker of new Set(waiting)) tell(worker);
+    waiting = [];
     world.emit({
       type: "metric",
       t: world.clock.now(),
@@ -121,6 +133,7 @@ function receive(site: SitePlan, sources: readonly SitePlan[]): NodeProgram {
       value: world.clock.now() / 1e6,
       site: world.node.site,
     });
+    await condition.until(() => false, { what: "the end of the run" }, scope);
   };
 }
 
@@ -134,7 +147,7 @@ function ship(source: SitePlan, receiver: NodeInfo, request: DeployRequest) {
   const program: NodeProgram = async (world, scope) => {
     const records = source.workers.map(({ rows }) => encodeRecords(request.training.dataset, rows));
     const cuts = records.flatMap((bytes) =>
-      Array.from({ length: Math.ceil(bytes.length / PIECE_BYTES) }, (_, i) =>
+      Array.from({ length: Math.max(1, Math.ceil(bytes.length / PIECE_BYTES)) }, (_, i) =>
         bytes.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES),
       ),
     );
