@@ -22,7 +22,7 @@ import type { NodeInfo, NodeProgram } from "../world/contract.ts";
 import { Simulation } from "../world/simulated/simulation.ts";
 import { loadRunData } from "./data.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
-import { CopyObserver, type Judge, judgeAll, type Sighting, type Verdict } from "./observer.ts";
+import { CopyObserver, type Judge, judgeAll, type Sighting } from "./observer.ts";
 import { networkFacts, planSites } from "./plan.ts";
 import type { Grid } from "./presets/grid.ts";
 import { loadGrid } from "./presets/load.ts";
