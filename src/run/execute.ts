@@ -28,6 +28,7 @@ import type { Grid } from "./presets/grid.ts";
 import { loadGrid } from "./presets/load.ts";
 import {
   arithmeticKey,
+  judgedBy,
   newRecording,
   type Recording,
   recordingPool,
@@ -65,7 +66,7 @@ export async function executeRun(
   if (!known) {
     const recording = key === undefined ? undefined : newRecording();
     const outcome = await new SimulatedRun(spec, host, { grid, data, recording }).execute();
-    if (key !== undefined && recording?.final) {
+    if (key !== undefined && recording?.final && outcome.reason !== "interrupted") {
       shared.recordings.set(key, { name: spec.name, recording });
     }
     return outcome;
@@ -350,35 +351,43 @@ class SimulatedRun {
     const reason = this.#reason ?? "finished";
     const sighting = this.#observer.now();
     const coverage = sighting.snapshots.length > 64 ? "share" : "all";
-    const recorded = replay?.recording.final;
-    const verdict = recorded
-      ? recorded.verdict
-      : await judgeAll(sighting, this.#judge, this.#tests, coverage);
+    const judged = replay
+      ? judgedBy(replay.recording, sighting.clock)
+      : {
+          clock: sighting.clock,
+          verdict: await judgeAll(sighting, this.#judge, this.#tests, coverage),
+        };
     if (recording) {
-      recording.final = { clock: sighting.clock, verdict };
+      recording.final = judged;
       recording.model = sighting.snapshots[0]?.parameters;
     }
     this.#simulation.flushTraffic();
-    this.#host.onEvent({
-      type: "evaluation",
-      t: this.#simulation.now(),
-      clock: sighting.clock,
-      final: true,
-      metrics: verdict.metrics,
-      ...(verdict.sites ? { sites: verdict.sites } : {}),
-    });
+    // A run that is timed again and was interrupted before its first judgement knows nothing of its model.
+    if (judged) {
+      const { metrics, sites } = judged.verdict;
+      this.#host.onEvent({
+        type: "evaluation",
+        t: this.#simulation.now(),
+        clock: judged.clock,
+        final: true,
+        metrics,
+        ...(sites ? { sites } : {}),
+      });
+    }
     this.#end(reason);
     return this.#outcome(reason, sighting);
   }
 
   #outcome(reason: RunEnded["reason"], { snapshots }: Sighting): RunOutcome {
-    const recorded = this.#ground.replay?.recording.model;
-    const first = recorded ?? (snapshots[0]?.parameters as Float32Array);
+    const { replay } = this.#ground;
     const base = {
       spec: this.#spec,
       reason: reason as RunOutcome["reason"],
       layout: this.#learner.layout,
     };
+    // What a run that is timed again had reached when it was interrupted was never computed.
+    if (replay && reason === "interrupted") return { ...base, models: [], global: undefined };
+    const first = replay?.recording.model ?? (snapshots[0]?.parameters as Float32Array);
     if (snapshots.length === 1) {
       const origin =
         this.#spec.between.kind === "federated" ? "the coordinator's model" : "the one copy";

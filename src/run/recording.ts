@@ -29,13 +29,12 @@ export const newRecording = (): Recording => ({
   model: undefined,
 });
 
-/** Equal keys, equal arithmetic. Undefined where the arithmetic depends on time. */
+/** Equal keys, equal arithmetic. Undefined where the arithmetic, or its end, depends on time. */
 export function arithmeticKey(spec: RunSpec, siteIds: readonly string[]): string | undefined {
   const { within, between } = spec;
   if (between.kind !== "stretched" || within.consistency !== "bsp") return undefined;
-  if (spec.faults.length > 0) return undefined;
+  if (spec.faults.length > 0 || spec.stop.maxSeconds !== undefined) return undefined;
   const { data, model, optimizer, batch, seed, evaluate, stop } = spec;
-  const { maxSeconds: _timed, ...rest } = stop;
   const { workers } = spec.sites;
   return JSON.stringify({
     data,
@@ -44,10 +43,22 @@ export function arithmeticKey(spec: RunSpec, siteIds: readonly string[]): string
     batch,
     seed,
     evaluate,
-    stop: rest,
+    stop,
     workers,
     siteIds,
   });
+}
+
+/** The last judgement of the recorded run at or before a clock. */
+export function judgedBy(
+  { judged, final }: Recording,
+  clock: number,
+): { readonly clock: number; readonly verdict: Verdict } | undefined {
+  if (final && final.clock <= clock) return final;
+  const marks = [...judged.keys()].filter((mark) => mark <= clock);
+  const last = Math.max(...marks);
+  const verdict = judged.get(last);
+  return verdict && { clock: last, verdict: { metrics: verdict.metrics, sites: verdict.sites } };
 }
 
 /** A pool that also writes down what it computed. */
