@@ -48,7 +48,9 @@ export interface SessionResult {
 interface Execution {
   readonly run: ResolvedRun;
   readonly folder: string;
+  readonly title: string;
   readonly view: RunView;
+  /** From the first event to the last. */
   log: EventLog | undefined;
 }
 
@@ -135,12 +137,16 @@ class Session {
 
   #begin(run: ResolvedRun, folder: string, title: string): Execution {
     const view = emptyView();
-    const log = new EventLog(this.#path(folder));
-    const execution = { run, folder, view, log };
+    const execution = { run, folder, title, view, log: undefined };
     this.#executions.push(execution);
-    writeWhole(this.#path(folder), specFile(run));
-    this.#display.begin(title, view);
     return execution;
+  }
+
+  #started(execution: Execution): void {
+    const path = this.#path(execution.folder);
+    execution.log = new EventLog(path);
+    writeWhole(path, specFile(execution.run));
+    this.#display.begin(execution.title, execution.view);
   }
 
   #host(execution: Execution): RunHost {
@@ -153,6 +159,7 @@ class Session {
       signal: this.#controller.signal,
       warn: (text) => this.#say(text),
       onEvent: (event: RunEvent) => {
+        if (event.type === "run") this.#started(execution);
         execution.log?.write(event);
         applyEvent(view, event);
         if (event.type === "note") this.#say(event.text);

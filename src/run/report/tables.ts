@@ -65,7 +65,7 @@ const reached = (row: CompareRow): Html =>
     ? html`<span class="muted">no target</span>`
     : row.reachedTarget
       ? html`<span class="yes">${time(row, "timeToTargetSeconds", seconds)}</span>`
-      : html`<span class="no">not reached (${row.end})</span>`;
+      : html`<span class="no" title="ended: ${row.end}">not reached</span>`;
 
 /** A number of a row, with its deviation where several seeds were run. */
 function time(
