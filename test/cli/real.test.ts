@@ -20,7 +20,17 @@ it("compares, and repeats itself byte for byte", async () => {
   const outputs: string[] = [];
   for (const out of ["a", "b"]) {
     const io = fakeIo(folder);
-    const short = ["--set", "stop.maxClocks=40", "--threads", "0", "--out", out, "--json"];
+    const short = [
+      "--set",
+      "stop.maxClocks=40",
+      "--set",
+      "data.rows=2000",
+      "--threads",
+      "0",
+      "--out",
+      out,
+      "--json",
+    ];
     expect(await runCli(["compare", QUICK, ...short], io), io.stderr()).toBe(0);
     outputs.push(io.stdout());
   }
