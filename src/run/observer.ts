@@ -68,7 +68,12 @@ export class CopyObserver implements Observer {
   }
 
   attachPrivate(worker: WorkerPlan, copy: string, own: Float32Array): void {
-    this.#copies.get(copy)?.privates.push({ worker, own });
+    const privates = this.#copies.get(copy)?.privates;
+    if (!privates) return;
+    // A restarted worker has its parameters at a new place.
+    const before = privates.findIndex((known) => known.worker.number === worker.number);
+    if (before >= 0) privates.splice(before, 1);
+    privates.push({ worker, own });
   }
 
   reached(copy: string, range: Range, clock: number): void {
