@@ -312,6 +312,29 @@ describe("federated averaging", () => {
     expect(clocksPerRound(domain, 0.01, 32)).toBe(1);
   });
 
+  test.each(["bsp", "ssp", "tap"] as const)(
+    "rounds are whole under %s within",
+    async (consistency) => {
+      // Every worker's clock adds 1; a round is 3 clocks; the mean of equal sites is each of them.
+      for (const seed of SEEDS) {
+        const outcome = await runToy({
+          toy: { length: 6, gradient: ({ out }) => out.fill(-1) },
+          sites: 3,
+          servers: 1 + (seed % 2),
+          rows: () => 6,
+          batch: 2,
+          clocks: 12,
+          seed,
+          within: { consistency, staleness: 2 },
+          between: { kind: "federated" },
+          ...randomTimes(seed),
+        });
+        const global = outcome.copies.get("global") as Float32Array;
+        for (const value of global) expect(value).toBeCloseTo(12, 5);
+      }
+    },
+  );
+
   test("the result does not depend on delays, stragglers, servers or crashes", async () => {
     const base: ToyRun = {
       toy: quadratic(9),

@@ -14,6 +14,7 @@ import {
   randomTimes,
   runToy,
   siteName,
+  type Toy,
   type ToyOutcome,
   type ToyRun,
   topologyOf,
@@ -59,11 +60,21 @@ async function keepBooks({ options, run = {} }: Case, seed: number) {
   // A power of two: dividing by it is exact.
   const workers = sites * perSite;
   const books = new Books();
-  const toy = {
+  /** Batches of several rows stand for sparse working sets. */
+  const sparse = (run.batch ?? 1) > 1;
+  const workingSet = (rows: Uint32Array): Uint32Array =>
+    Uint32Array.from({ length: LENGTH }, (_, i) => i).filter((i) =>
+      rows.some((row) => mixed(row, i) % 4 === 0),
+    );
+  const toy: Toy = {
     length: LENGTH,
-    initial: (i: number) => (i % 4 === 0 ? 0 : 500),
-    gradient: ({ worker, clock, out }: { worker: number; clock: number; out: Float32Array }) => {
-      for (let i = 0; i < LENGTH; i++) out[i] = made({ worker, clock }, workers, i);
+    initial: (i) => (i % 4 === 0 ? 0 : 500),
+    ...(sparse ? { workingSet } : {}),
+    gradient: (work) => {
+      const set = sparse ? workingSet(work.rows) : Uint32Array.from(work.out, (_, i) => i);
+      set.forEach((i, k) => {
+        work.out[k] = made(work, workers, i);
+      });
     },
   };
   const full: ToyRun = {
@@ -176,6 +187,34 @@ const cases: (Case & { name: string })[] = [
   { name: "congested links", options: { significance: 0 }, run: congested },
   { name: "congested, no barrier", options: { significance: 0, barrier: false }, run: congested },
   { name: "ssp within", options: {}, run: { within: { consistency: "ssp", staleness: 2 } } },
+  { name: "tap within", options: {}, run: { within: { consistency: "tap" } } },
+  {
+    name: "a worker that crashes",
+    options: {},
+    run: {
+      simulation: {
+        jitterMicros: 20_000,
+        faults: [
+          { kind: "crash", node: "s01/worker-0", at: 0.05, restartAfter: 0.2 },
+          { kind: "crash", node: "s02/worker-1", at: 0.4, restartAfter: 0.01 },
+        ],
+      },
+    },
+  },
+  {
+    name: "a partition",
+    options: { overlay: hubs },
+    run: {
+      sites: 8,
+      simulation: { faults: [{ kind: "partition", a: "s00", b: "s03", at: 0.1, for: 2 }] },
+    },
+  },
+  { name: "sparse working sets", options: { significance: 0.02 }, run: { batch: 3 } },
+  {
+    name: "sparse working sets over congested links",
+    options: { significance: 0, overlay: hubs },
+    run: { sites: 8, batch: 3, ...congested },
+  },
   { name: "hubs", options: { overlay: hubs }, run: { sites: 8 } },
   { name: "hubs in lockstep", options: { overlay: hubs, staleness: 0 }, run: { sites: 8 } },
   {

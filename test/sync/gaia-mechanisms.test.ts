@@ -238,36 +238,45 @@ describe("selective barrier: readers block on exactly the announced parameters",
 describe("mirror clock: a shard more than DS ahead of its slowest mirror blocks reads", () => {
   const still: Toy = { length: 8, gradient: ({ out }) => out.fill(1) };
 
-  test.each([1, 2, 5])("never exceeded at any answered read, DS = %i", async (staleness) => {
-    for (const seed of SEEDS) {
-      const clocks = new Map<string, number>();
-      let furthest = 0;
-      await runToy({
-        toy: still,
-        sites: 3,
-        servers: 1 + (seed % 2),
-        clocks: 25,
-        seed,
-        ...randomTimes(seed),
-        between: { kind: "gaia", significance: 0.1, staleness },
-        spy: {
-          afterClock: (at, clock) => clocks.set(at.owner.node.id, clock),
-          ready: (at, read, verdict) => {
-            if (!verdict || read.clock < 0) return;
-            // What the owner knows of its mirrors is at most what they have really done.
-            const mine = clocks.get(at.owner.node.id) ?? 0;
-            for (const domain of at.domains) {
-              const mirror = domain.owners[at.owner.shard]?.node.id as string;
-              const ahead = mine - (clocks.get(mirror) ?? 0);
-              furthest = Math.max(furthest, ahead);
-              expect(ahead).toBeLessThanOrEqual(staleness);
-            }
+  test.each([
+    [1, "bsp"],
+    [2, "bsp"],
+    [5, "bsp"],
+    [2, "ssp"],
+  ] as const)(
+    "never exceeded at any answered read, DS = %i, %s within",
+    async (staleness, consistency) => {
+      for (const seed of SEEDS) {
+        const clocks = new Map<string, number>();
+        let furthest = 0;
+        await runToy({
+          toy: still,
+          sites: 3,
+          servers: 1 + (seed % 2),
+          clocks: 25,
+          seed,
+          within: { consistency },
+          ...randomTimes(seed),
+          between: { kind: "gaia", significance: 0.1, staleness },
+          spy: {
+            afterClock: (at, clock) => clocks.set(at.owner.node.id, clock),
+            ready: (at, read, verdict) => {
+              if (!verdict || read.clock < 0) return;
+              // What the owner knows of its mirrors is at most what they have really done.
+              const mine = clocks.get(at.owner.node.id) ?? 0;
+              for (const domain of at.domains) {
+                const mirror = domain.owners[at.owner.shard]?.node.id as string;
+                const ahead = mine - (clocks.get(mirror) ?? 0);
+                furthest = Math.max(furthest, ahead);
+                expect(ahead).toBeLessThanOrEqual(staleness);
+              }
+            },
           },
-        },
-      });
-      expect(furthest).toBeLessThanOrEqual(staleness);
-    }
-  });
+        });
+        expect(furthest).toBeLessThanOrEqual(staleness);
+      }
+    },
+  );
 
   test("also through hubs, whose clock is that of their slowest member", async () => {
     for (const seed of SEEDS) {
@@ -343,6 +352,37 @@ describe("mirror clock: a shard more than DS ahead of its slowest mirror blocks 
     // A read takes a round trip on the local network and no more.
     for (const { waitMicros } of clockEvents(events)) expect(waitMicros).toBeLessThan(1000);
   });
+
+  test.each([
+    [100, 5],
+    [5, 100],
+    [30, 30],
+  ])(
+    "auto: healthy groups never wait, %i ms to the hub and %i ms between hubs",
+    async (inside, between) => {
+      const { events } = await runToy({
+        toy: still,
+        sites: 6,
+        workers: 1,
+        clocks: 120,
+        link: (from, to) => ({
+          oneWayMicros: (from < 3 === to < 3 ? inside : between) * MILLI,
+          bandwidth: 1e9,
+        }),
+        between: {
+          kind: "gaia",
+          overlay: {
+            groups: [[0, 1, 2].map(siteName), [3, 4, 5].map(siteName)],
+            hubs: [siteName(1), siteName(4)],
+          },
+        },
+      });
+      const waited = clockEvents(events).filter(({ waitMicros }) => waitMicros >= 1000);
+      expect(waited.map(({ site, clock, waitMicros }) => `${site} ${clock} ${waitMicros}`)).toEqual(
+        [],
+      );
+    },
+  );
 
   test("auto: a site that is cut off is waited for, and the run goes on after", async () => {
     const { events } = await runToy({

@@ -54,6 +54,15 @@ export class MirrorClocks {
     if (mirror) mirror.roundTrip = Math.min(mirror.roundTrip ?? roundTrip, roundTrip);
   }
 
+  /**
+   * The round trip to a group, a sum of smallest round trips on the way. A later sum is a better one: an
+   * early one would lack what was not measured yet.
+   */
+  composed(name: string, roundTrip: Micros): void {
+    const mirror = this.#mirrors.get(name);
+    if (mirror) mirror.roundTrip = roundTrip;
+  }
+
   /** DS towards a mirror: ceil(round trip / clock duration) + 1, or the fixed number. */
   allowance(mirror: Mirror): number {
     if (this.#staleness !== "auto") return this.#staleness;

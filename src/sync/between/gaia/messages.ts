@@ -10,7 +10,7 @@ export const UPDATE = messageKind("gaia.update", "bulk", "update");
 /** The selective barrier: `{ group, sequence }` and the encoded indexes whose values follow. */
 export const INDEXES = messageKind("gaia.indexes", "control", "update");
 
-/** The mirror clock: `{ group, clock, stamp, path }`; `path` is the round trip behind the sender. */
+/** The mirror clock: `{ group, clock, stamp, path }`; `path` is the round trip behind the sender, once known. */
 export const CLOCK = messageKind("gaia.clock", "control", "metadata");
 
 /** Sends a clock's stamp back: `{ stamp }`; measures the round trip. */

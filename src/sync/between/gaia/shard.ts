@@ -218,10 +218,11 @@ export class GaiaShard implements BetweenShard {
       const due = this.#gathered.filter((kept) => kept.clock <= this.#forwarded).sort(inOrder);
       this.#gathered = this.#gathered.filter((kept) => kept.clock > this.#forwarded);
       for (const { batch } of due) for (const { channel } of this.#routes) channel.offer(batch);
+      const path = this.#groupRoundTrip();
       const header = {
         group: this.#place.group,
         clock: this.#forwarded,
-        path: this.#groupRoundTrip(),
+        ...(path === undefined ? {} : { path }),
         ...this.#stamp(this.#forwarded),
       };
       for (const { channel } of this.#routes) {
@@ -231,11 +232,13 @@ export class GaiaShard implements BetweenShard {
     }
   }
 
-  /** The longest round trip to a peer: what a remote group must add to its own. */
-  #groupRoundTrip(): number {
+  /** The longest round trip to a peer, once all are known: what a remote group must add to its own. */
+  #groupRoundTrip(): number | undefined {
     let longest = 0;
     for (const site of this.#place.peers) {
-      longest = Math.max(longest, this.#clocks.mirror(site)?.roundTrip ?? 0);
+      const roundTrip = this.#clocks.mirror(site)?.roundTrip;
+      if (roundTrip === undefined) return undefined;
+      longest = Math.max(longest, roundTrip);
     }
     return longest;
   }
@@ -337,17 +340,18 @@ export class GaiaShard implements BetweenShard {
     if (!mirror) return;
     mirror.clock = Math.max(mirror.clock, clock as number);
     if (mine) this.#forward();
-    else this.#passClock(group as number, clock as number, path as number, siteOf(from));
+    else this.#passClock(group as number, clock as number, path, siteOf(from));
     this.#shard.changed();
   }
 
   /** A remote group's clock: kept here, and passed on to the peers by its router. */
-  #passClock(group: number, clock: number, path: number, from: string): void {
+  #passClock(group: number, clock: number, behind: number | undefined, from: string): void {
     const { world } = this.#shard;
     const hop = this.#hops.get(from);
-    if (hop !== undefined) this.#clocks.measured(groupName(group), hop + path);
+    const path = hop === undefined || behind === undefined ? undefined : hop + behind;
+    if (path !== undefined) this.#clocks.composed(groupName(group), path);
     if (this.#overlay.router(this.#place.group, group) !== world.node.site) return;
-    const header = { group, clock, path: path + (hop ?? 0), ...this.#stamp(clock) };
+    const header = { group, clock, ...(path === undefined ? {} : { path }), ...this.#stamp(clock) };
     for (const channel of this.#peers) world.network.send(channel.to, CLOCK, header);
   }
 
