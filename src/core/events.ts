@@ -32,6 +32,8 @@ export interface ClockEvent extends At {
   readonly computeMicros: Micros;
   /** Time that reads waited (transfer included), and the sites that were waited for last. */
   readonly waitMicros: Micros;
+  /** The part of it in which the request or the values were on a wire, not held for somebody's update. */
+  readonly wireMicros?: Micros | undefined;
   readonly waitedFor?: readonly string[] | undefined;
 }
 

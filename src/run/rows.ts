@@ -71,7 +71,7 @@ export const targetOf = (spec: RunSpec): Target => {
 export function compareRow(view: RunView, spec: RunSpec, name = view.name): CompareRow {
   const sites = [...view.sites.values()];
   const last = view.final ?? view.evaluations.at(-1);
-  const wire = sites.map((site) => site.wireSeconds).filter((seconds) => seconds !== undefined);
+  const wired = sites.some((site) => site.wireSeconds !== undefined);
   const significant = meanOf(view, ".significantFraction");
   return {
     name,
@@ -93,7 +93,7 @@ export function compareRow(view: RunView, spec: RunSpec, name = view.name): Comp
     egressDollars: view.egressDollars,
     computeSeconds: workerMean(view, "computeMicros"),
     waitSeconds: workerMean(view, "waitMicros"),
-    ...(wire.length === 0 ? {} : { wireSeconds: mean(wire) }),
+    ...(wired ? { wireSeconds: workerMean(view, "wireMicros") } : {}),
     ...(significant === undefined ? {} : { significantFraction: significant }),
   };
 }
@@ -110,7 +110,7 @@ function clocksOf(view: RunView): number {
   return Number.isFinite(clocks) ? clocks : 0;
 }
 
-function workerMean(view: RunView, field: "computeMicros" | "waitMicros"): number {
+function workerMean(view: RunView, field: "computeMicros" | "waitMicros" | "wireMicros"): number {
   let sum = 0;
   let count = 0;
   for (const nodes of view.nodes.values()) {

@@ -52,6 +52,7 @@ interface WorkerView {
   clock: number;
   computeMicros: number;
   waitMicros: number;
+  wireMicros: number;
 }
 
 export interface RunView {
@@ -184,22 +185,27 @@ function advance(view: RunView, event: Of<"clock">): void {
   let nodes = view.nodes.get(event.site);
   if (!nodes) view.nodes.set(event.site, (nodes = new Map()));
   let node = nodes.get(event.node);
-  if (!node) nodes.set(event.node, (node = { clock: 0, computeMicros: 0, waitMicros: 0 }));
+  if (!node)
+    nodes.set(event.node, (node = { clock: 0, computeMicros: 0, waitMicros: 0, wireMicros: 0 }));
   node.clock = event.clock;
   node.computeMicros += event.computeMicros;
   node.waitMicros += event.waitMicros;
+  node.wireMicros += event.wireMicros ?? 0;
   let compute = 0;
   let wait = 0;
+  let wire = 0;
   let slowest = Number.POSITIVE_INFINITY;
   for (const worker of nodes.values()) {
     compute += worker.computeMicros;
     wait += worker.waitMicros;
+    wire += worker.wireMicros;
     slowest = Math.min(slowest, worker.clock);
   }
   site.clock = slowest;
   site.loss = event.loss;
   site.computeSeconds = compute / nodes.size / 1e6;
   site.waitSeconds = wait / nodes.size / 1e6;
+  if (event.wireMicros !== undefined) site.wireSeconds = wire / nodes.size / 1e6;
   for (const whom of event.waitedFor ?? []) {
     site.waitedFor.set(whom, (site.waitedFor.get(whom) ?? 0) + 1);
   }
@@ -246,9 +252,6 @@ function judge(view: RunView, event: Of<"evaluation">): void {
   }
 }
 
-/** Cumulative seconds a worker of a site had its data on the wire, as protocols may tell them. */
-const WIRE = ".wireSeconds";
-
 function measure(view: RunView, event: Of<"metric">): void {
   let metric = view.metrics.get(event.name);
   if (!metric) {
@@ -259,7 +262,4 @@ function measure(view: RunView, event: Of<"metric">): void {
   metric.sum += event.value;
   metric.count += 1;
   metric.points.push({ seconds: event.t / 1e6, value: event.value });
-  if (event.site !== undefined && event.name.endsWith(WIRE)) {
-    siteOf(view, event.site).wireSeconds = event.value;
-  }
 }

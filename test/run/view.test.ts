@@ -32,6 +32,7 @@ const clock = (t: number, site: typeof A, index: number, n: number, wait: number
   examples: 32,
   computeMicros: 1_000_000,
   waitMicros: wait,
+  wireMicros: wait / 2,
   ...(wait > 0 ? { waitedFor: ["b"] } : {}),
 });
 
@@ -79,7 +80,6 @@ const LOG: readonly RunEvent[] = [
   traffic(3e6, A, B, 11),
   { type: "metric", t: 3e6, name: "gaia.significantFraction", value: 0.02, site: A },
   { type: "metric", t: 3e6, name: "gaia.significantFraction", value: 0.04, site: B },
-  { type: "metric", t: 3e6, name: "net.wireSeconds", value: 0.25, site: A },
   judged(4e6, 2, 0.91),
   { type: "note", t: 4e6, text: "read me" },
   { type: "fault", t: 4e6, fault: "crash", target: "b/worker-0" },
@@ -111,7 +111,7 @@ describe("the view", () => {
     expect(a.clock).toBe(1);
     expect(a.loss).toBe(0.5);
     expect([a.computeSeconds, a.waitSeconds]).toEqual([1.5, 0.25]);
-    expect(a.wireSeconds).toBe(0.25);
+    expect(a.wireSeconds).toBe(0.125);
     expect([...a.waitedFor]).toEqual([["b", 1]]);
     expect(a.accuracy).toBe(0.8);
   });
@@ -156,7 +156,7 @@ describe("the row", () => {
       egressDollars: expect.closeTo(1.41, 12),
       computeSeconds: expect.closeTo(4 / 3, 12),
       waitSeconds: expect.closeTo(2.5 / 3, 12),
-      wireSeconds: 0.25,
+      wireSeconds: expect.closeTo(1.25 / 3, 12),
       significantFraction: 0.03,
     });
   });

@@ -10,6 +10,7 @@
 import { encodeIndices } from "../../../codec/indices.ts";
 import type { Condition } from "../../../core/condition.ts";
 import type { Scope } from "../../../core/scope.ts";
+import type { Micros } from "../../../core/units.ts";
 import { scheduleFactor } from "../../../optimize/schedule.ts";
 import type { World } from "../../../world/contract.ts";
 import type { Message } from "../../../world/message.ts";
@@ -57,6 +58,8 @@ export class ParameterCache {
   readonly values: Float32Array;
   /** Sites that the last read waited for. */
   waitedFor: readonly string[] = [];
+  /** For how long the owners held what the last read waited for, longest of the last to come. */
+  heldMicros: Micros = 0;
 
   readonly #world: World;
   readonly #setup: CacheSetup;
@@ -150,6 +153,7 @@ export class ParameterCache {
     };
     const slow = this.#shards.filter(lacking);
     this.waitedFor = [];
+    this.heldMicros = 0;
     if (slow.length > 0) {
       let last = slow;
       await this.#condition.until(
@@ -165,6 +169,8 @@ export class ParameterCache {
         scope,
       );
       this.waitedFor = this.#blame(last);
+      const held = last.map((shard) => (shard.arrived.at(-1)?.header["held"] as number) ?? 0);
+      this.heldMicros = Math.max(...held);
     }
     for (const shard of this.#shards) this.#install(shard);
     const own = Math.min(...this.#shards.map((shard) => shard.own));

@@ -13,5 +13,5 @@ export const PULL = messageKind("ps.pull", "control", "control");
 /** The clock number of the pull after a restart: the whole range as it is, and how many own clocks are in. */
 export const RECOVERY = -1;
 
-/** Owner to worker: `{ clock, completed, own, waited }` and the values. */
+/** Owner to worker: `{ clock, completed, own, held, waited }` and the values. */
 export const VALUES = messageKind("ps.values", "bulk", "parameters");

@@ -10,6 +10,7 @@
 import { decodeIndices } from "../../../codec/indices.ts";
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
+import type { Micros } from "../../../core/units.ts";
 import { createOptimizer, type Optimizer } from "../../../optimize/optimizer.ts";
 import type { World } from "../../../world/contract.ts";
 import type { Message } from "../../../world/message.ts";
@@ -31,6 +32,8 @@ interface WaitingRead extends PendingRead {
   readonly worker: number;
   readonly need: number;
   readonly own: number;
+  /** When it came. */
+  readonly since: Micros;
   /** Sites that held it back, once any did. */
   blockers: readonly string[];
 }
@@ -236,6 +239,7 @@ export class ShardOwner implements ShardContext {
       own: header["own"] as number,
       indices: encoded ? decodeIndices(encoded, this.values.length) : undefined,
       ticket: this.#between?.admit?.() ?? 0,
+      since: this.world.clock.now(),
       blockers: [],
     });
     this.#serve();
@@ -288,6 +292,7 @@ export class ShardOwner implements ShardContext {
         completed,
         // Under BSP a push that is buffered is not yet in the values.
         own: bsp ? completed : this.#ownClock(read),
+        held: this.world.clock.now() - read.since,
         waited: read.blockers.join(),
       },
       [payload],

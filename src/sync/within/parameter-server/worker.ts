@@ -77,6 +77,7 @@ export async function runWorker(setup: WorkerSetup, world: World, scope: Scope):
       examples: result.examples,
       computeMicros: computed - read,
       waitMicros: read - asked,
+      wireMicros: Math.max(0, read - asked - cache.heldMicros),
       ...(read > asked && cache.waitedFor.length > 0 ? { waitedFor: cache.waitedFor } : {}),
     });
   }
