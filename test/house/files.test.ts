@@ -5,8 +5,12 @@ import { type Token, tokensOf } from "./tokens.ts";
 
 const CEILING = 500;
 const MEDIAN = 150;
-/** Files above the ceiling, with the reason. */
-const LONG: Readonly<Record<string, string>> = {};
+/** Files above the ceiling, with the reason; an entry goes when its file is short enough again. */
+const LONG: Readonly<Record<string, string>> = {
+  "test/sync/gaia-mechanisms.test.ts": "one paper, one file: to be cut by mechanism",
+  "test/sync/parameter-server.test.ts":
+    "one paper, one file: crashes and sparse sets to be cut out",
+};
 
 const lines = (text: string): number => text.split("\n").length - 1;
 const CODE = /\.(ts|mjs|js)$/;
