@@ -182,6 +182,25 @@ test("tap never waits, shows one's own writes at once and everything in the end"
   }
 });
 
+test("when all workers have ended, every update is in the copy", async () => {
+  for (const consistency of ["bsp", "ssp", "tap"] as const) {
+    for (const seed of SEEDS) {
+      const { outcome } = await observeReads(
+        {
+          clocks: 6,
+          seed,
+          sites: 3,
+          servers: 1 + (seed % 2),
+          within: { consistency, staleness: 8 },
+          ...randomTimes(seed),
+        },
+        6,
+      );
+      expect(outcome.copies.get("all")).toEqual(new Float32Array(36).fill(1));
+    }
+  }
+});
+
 describe("crashes under ssp and tap", () => {
   test.each(["ssp", "tap"] as const)(
     "%s: no update is lost or taken twice, own ones are read",

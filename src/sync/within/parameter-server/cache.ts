@@ -94,11 +94,6 @@ export class ParameterCache {
     });
   }
 
-  /** Whether reads name their working set. */
-  get sparse(): boolean {
-    return this.#setup.training.learner.workingSet !== undefined;
-  }
-
   /** Clocks of all workers that a read at `clock` must contain. */
   need(clock: number): number {
     const { consistency, staleness } = this.#setup.options;
@@ -138,7 +133,7 @@ export class ParameterCache {
 
   /** Waits until the values may be read at `clock`; `ask` was called for it. */
   async read(clock: number, scope: Scope): Promise<void> {
-    const { sparse } = this;
+    const sparse = this.#setup.training.learner.workingSet !== undefined;
     const fenced = this.#fenced(clock);
     const lacking = (shard: Shard): boolean => {
       if (clock === 0 && !fenced) return false;
@@ -222,6 +217,29 @@ export class ParameterCache {
     this.#writes.push({ clock, indices, delta });
     if (indices) kernels.scatterAdd(this.values, indices, delta);
     else kernels.add(this.values, delta);
+  }
+
+  /**
+   * After the last clock: waits until every owner has all own updates, and all others that a read would need.
+   * The copy is then as consistent as it was at every clock, and lacks nothing of this worker.
+   */
+  async settle(clock: number, scope: Scope): Promise<void> {
+    const { training, worker } = this.#setup;
+    for (const { owner, asked } of this.#shards) {
+      const length = owner.range.end - owner.range.start;
+      const one = training.learner.workingSet && new Uint32Array(Math.min(1, length));
+      asked.set(clock, one);
+      const header = { clock, need: this.need(clock), own: clock, worker: worker.number };
+      const payload = one ? [encodeIndices(one, length)] : [];
+      this.#world.network.send(owner.node.id, PULL, header, payload);
+    }
+    const open = (): Shard[] =>
+      this.#shards.filter(({ arrived }) => !arrived.some((m) => m.header["clock"] === clock));
+    await this.#condition.until(
+      () => open().length === 0,
+      { what: "its last updates to be in", whom: () => open().map(({ owner }) => owner.node.id) },
+      scope,
+    );
   }
 
   /**

@@ -30,7 +30,7 @@ interface Upcoming {
 }
 
 export async function runWorker(setup: WorkerSetup, world: World, scope: Scope): Promise<void> {
-  const { training, worker, domain } = setup;
+  const { training, worker } = setup;
   const cache = new ParameterCache(setup, world);
   const own = new PrivateParameters(setup, world);
   const ahead = upcoming(setup, world);
@@ -81,20 +81,7 @@ export async function runWorker(setup: WorkerSetup, world: World, scope: Scope):
       ...(read > asked && cache.waitedFor.length > 0 ? { waitedFor: cache.waitedFor } : {}),
     });
   }
-  await settle(cache, training.maxClocks, domain, scope);
-}
-
-/** A last read, so that the copy is as consistent at the end as it was at every clock. */
-async function settle(
-  cache: ParameterCache,
-  clock: number,
-  domain: Domain,
-  scope: Scope,
-): Promise<void> {
-  const one = domain.owners.filter(({ range }) => range.start < range.end);
-  const indices = Uint32Array.from(one, ({ range }) => range.start);
-  cache.ask(clock, cache.sparse ? indices : undefined);
-  await cache.read(clock, scope);
+  await cache.settle(training.maxClocks, scope);
 }
 
 /** Length of a step's result: all parameters, or the largest working and private set of a batch. */
