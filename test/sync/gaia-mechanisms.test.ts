@@ -17,6 +17,7 @@ import {
   type ToyOutcome,
   type ToyRun,
 } from "./harness.ts";
+import { evaluations, execute, small } from "./real.ts";
 
 const clockEvents = (events: readonly RunEvent[]): ClockEvent[] =>
   events.filter((event): event is ClockEvent => event.type === "clock");
@@ -469,6 +470,26 @@ describe("lockstep (staleness 0, significance 0)", () => {
       const all = [0, 1, 2, 3].map((site) => copy(outcome, site));
       expect(all).toEqual((first ??= all));
     }
+  });
+
+  test("what is judged at a clock does not depend on times either", async () => {
+    const times = [
+      { rttMs: 1, straggler: { kind: "slow", nodes: ["site-1/worker-0"], factor: 5 } },
+      { rttMs: 1, straggler: { kind: "slow", nodes: ["site-2/worker-1"], factor: 5 } },
+      { rttMs: 300, straggler: { kind: "none" } },
+    ];
+    const judged: unknown[] = [];
+    for (const { rttMs, straggler } of times) {
+      const run = await execute(
+        small({
+          between: { kind: "gaia", staleness: 0 },
+          sites: { count: 3, workers: 2, rttMs, processor: { msPerBatch: 20, straggler } },
+        }),
+      );
+      judged.push(evaluations(run).map(({ clock, metrics, sites }) => ({ clock, metrics, sites })));
+    }
+    expect(judged[1]).toEqual(judged[0]);
+    expect(judged[2]).toEqual(judged[0]);
   });
 
   test("a worker that crashes and restarts changes nothing", async () => {

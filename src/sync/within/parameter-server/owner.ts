@@ -171,10 +171,11 @@ export class ShardOwner implements ShardContext {
         this.#applyAll(pushes as Message[], clock);
       }
       this.#minimum = clock + 1;
-      this.#between?.afterClock(this.#minimum);
+      // Judged before the mirrors have their say: what has come from them by now depends on times.
       if (this.#setup.judged) {
         this.training.observer.reached(this.domain.id, this.#range, this.#minimum);
       }
+      this.#between?.afterClock(this.#minimum);
     }
     this.#serve();
   }
