@@ -1,6 +1,7 @@
 /** Folders of runs and data: where to write, never over what is there; where to look. */
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -65,8 +66,19 @@ export function claimFolder(io: Io, out: string | undefined, name: string): stri
       out === undefined ? join("runs", `${plain}-${n}`) : n === 1 ? out : `${out}-${n}`;
     const path = resolve(io.cwd, folder);
     if (!isEmpty(path)) continue;
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     return folder;
+  }
+}
+
+/** Node's recursive mkdir never returns under /proc: parents are made one by one. */
+function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeFolder(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!(isFileError(error) && error.code === "EEXIST")) throw error;
   }
 }
 

@@ -18,7 +18,7 @@ export async function executeCompare(
   for (const { name, spec } of entries) {
     const host = hostOf(name);
     if (host.signal.aborted) break;
-    runs.push({ name, spec, outcome: await executeRun(spec, host, shared) });
+    runs.push({ name, spec, outcome: await executeRun(spec, host, shared, name) });
   }
   return runs;
 }

@@ -55,6 +55,7 @@ export async function executeRun(
   spec: RunSpec,
   host: RunHost,
   shared: Shared = newShared(),
+  title = spec.name,
 ): Promise<RunOutcome> {
   const grid = await loadGrid(spec.sites, host);
   const data = await loadRunData(spec, host, shared.data);
@@ -67,7 +68,7 @@ export async function executeRun(
     const recording = key === undefined ? undefined : newRecording();
     const outcome = await new SimulatedRun(spec, host, { grid, data, recording }).execute();
     if (key !== undefined && recording?.final && outcome.reason !== "interrupted") {
-      shared.recordings.set(key, { name: spec.name, recording });
+      shared.recordings.set(key, { name: title, recording });
     }
     return outcome;
   }
@@ -274,7 +275,10 @@ class SimulatedRun {
       parameters: this.#learner.layout.length,
       workers: deployment.domains.reduce((sum, domain) => sum + domain.workers.length, 0),
     });
-    this.#note(`data: ${data.origin}`);
+    const path = "path" in this.#spec.data ? String(this.#spec.data.path) : this.#spec.data.kind;
+    const { train, test } = data;
+    const source = data.origin === "generated" ? "generated digits" : path;
+    this.#note(`data: ${source}, ${train.rows} training rows, ${test.rows} test rows`);
     if (data.note) this.#note(data.note);
     if (replay) {
       this.#note(
