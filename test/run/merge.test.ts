@@ -7,7 +7,7 @@ import { readSource } from "../../src/run/file/source.ts";
 import { resolveEntries, resolveRun } from "../../src/run/load.ts";
 import { expandDots, parseSetting } from "../../src/run/merge.ts";
 
-const FILE = "examples/gaia-digits.yaml";
+const FILE = "test/run/digits.yaml";
 const source = readSource(readFileSync(FILE, "utf8"), FILE, "yaml");
 const lineOf = (text: string): string =>
   `${FILE}:${
