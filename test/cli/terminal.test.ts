@@ -13,7 +13,7 @@ import { applyEvent, emptyView, foldEvents } from "../../src/run/view.ts";
 import { fakeRun } from "../run/report-fake.ts";
 import { fakeIo } from "./fake-io.ts";
 
-const FILE = "examples/gaia-digits.yaml";
+const FILE = "test/run/digits.yaml";
 const runs = resolveEntries(readSource(readFileSync(FILE, "utf8"), FILE, "yaml")).map((run) => {
   const view = foldEvents(fakeRun(run.spec));
   return { run, view, row: compareRow(view, run.spec, run.name) };

@@ -19,7 +19,7 @@ const { findChromium } = (await import(pathToFileURL("scripts/test-prerequisites
   findChromium: () => string | undefined;
 };
 
-const FILE = "examples/gaia-digits.yaml";
+const FILE = "test/run/digits.yaml";
 const source = readSource(readFileSync(FILE, "utf8"), FILE, "yaml");
 const runs = resolveEntries(source, {}).map((run) => {
   const view = foldEvents(fakeRun(run.spec));
