@@ -301,12 +301,16 @@ export class ShardOwner implements ShardContext {
   }
 
   /**
-   * The domain's part of all workers. The optimizer sees the domain's mean gradient and its change counts by
-   * this part, so that several domains add up to one: for linear rules the same as dividing the gradient by
-   * all workers, for adaptive ones the only meaning that does not grow with the number of sites.
+   * By how much a change of this domain counts where several domains add up to one copy. The optimizer sees
+   * the domain's mean gradient. For linear rules the domain's part of all workers is exact: the same as one
+   * optimizer on everybody's mean. Adaptive rules divide by the size of the gradient, which averaging over k
+   * domains makes sqrt(k) smaller where noise prevails: the square-root rule (Malladi et al., "On the SDEs and
+   * Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
    */
   get #share(): number {
-    return this.domain.workers.length / this.domain.divisor;
+    const part = this.domain.workers.length / this.domain.divisor;
+    const { kind } = this.training.optimizer;
+    return kind === "sgd" || kind === "momentum" ? part : Math.sqrt(part);
   }
 
   /**
