@@ -29,7 +29,8 @@ export function processIo(): Io {
       stderr.write(text);
     },
     terminal: stderr.isTTY === true && !dumb && env.CI === undefined,
-    columns: () => stderr.columns ?? 80,
+    // Not a terminal: what a log viewer shows without wrapping.
+    columns: () => stderr.columns ?? (Number(process.env.COLUMNS) || 100),
     rows: () => stderr.rows ?? 24,
     color: stderr.isTTY === true && !dumb && !env.NO_COLOR,
     env,
