@@ -16,6 +16,7 @@ import type { Learner } from "../model/learner.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { createBetween, createWithin } from "../sync/algorithms.ts";
 import type { Deployment, SitePlan, Training } from "../sync/contract.ts";
+import { programsOf } from "../sync/programs.ts";
 import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
 import type { NodeInfo, NodeProgram } from "../world/contract.ts";
@@ -145,19 +146,7 @@ class SimulatedRun {
       between,
       deployment,
     );
-    const programs = new Map<NodeInfo, NodeProgram>();
-    const enders = new Set<NodeInfo>();
-    for (const domain of deployment.domains) {
-      for (const owner of domain.owners) programs.set(owner.node, within.owner(domain, owner));
-      for (const worker of domain.workers) {
-        programs.set(worker.node, within.worker(domain, worker));
-        if (deployment.judged === "domains") enders.add(worker.node);
-      }
-    }
-    for (const { node, program } of deployment.extra) {
-      programs.set(node, program);
-      if (deployment.judged === "extra") enders.add(node);
-    }
+    const { programs, enders } = programsOf(deployment, within);
     return this.#run(programs, enders, deployment);
   }
 
@@ -204,7 +193,7 @@ class SimulatedRun {
       simulation.start(node.id, async (world, scope) => {
         await program(world, scope);
         enders.delete(node);
-        if (enders.size === 0) this.#stop(this.#spec.stop.maxClocks > 0 ? "maxClocks" : "finished");
+        if (enders.size === 0) this.#stop("maxClocks");
       });
     }
     const interrupt = (): void => this.#stop("interrupted");

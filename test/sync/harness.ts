@@ -26,8 +26,9 @@ import type {
 } from "../../src/sync/contract.ts";
 import type { BetweenSpec, WithinSpec } from "../../src/sync/options.ts";
 import { BetweenSpec as BetweenSchema } from "../../src/sync/options.ts";
+import { programsOf } from "../../src/sync/programs.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
-import type { NodeInfo, NodeProgram, Work } from "../../src/world/contract.ts";
+import type { NodeInfo, Work } from "../../src/world/contract.ts";
 import type { ProcessorModel } from "../../src/world/simulated/processor.ts";
 import { Simulation, type SimulationOptions } from "../../src/world/simulated/simulation.ts";
 import type { TrafficTotal } from "../../src/world/simulated/traffic.ts";
@@ -294,19 +295,7 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     between,
     deployment,
   );
-  const programs = new Map<NodeInfo, NodeProgram>();
-  const enders = new Set<NodeInfo>();
-  for (const domain of deployment.domains) {
-    for (const owner of domain.owners) programs.set(owner.node, within.owner(domain, owner));
-    for (const worker of domain.workers) {
-      programs.set(worker.node, within.worker(domain, worker));
-      if (deployment.judged === "domains") enders.add(worker.node);
-    }
-  }
-  for (const { node, program } of deployment.extra) {
-    programs.set(node, program);
-    if (deployment.judged === "extra") enders.add(node);
-  }
+  const { programs, enders } = programsOf(deployment, within);
   const events: RunEvent[] = [];
   const made = new Simulation({
     seed,
