@@ -4,7 +4,17 @@
  */
 import { invariant } from "../../core/errors.ts";
 import { shapeError, unsupportedError } from "./errors.ts";
-import type { Attributes, Graph, Initializer, Node, TensorType, Value } from "./graph.ts";
+import { type Constant, FOLD_LIMIT, FOLDS } from "./fold.ts";
+import {
+  type Attributes,
+  type Graph,
+  type Initializer,
+  type Node,
+  numbersOf,
+  sizeOf,
+  type TensorType,
+  type Value,
+} from "./graph.ts";
 import { SHAPE_RULES } from "./shape/table.ts";
 
 export interface EmitOptions {
@@ -52,17 +62,34 @@ export class GraphBuilder {
     });
   }
 
-  /** Adds a node and answers the names of its outputs. Errors: `InputError` that names node and shapes. */
+  /** A constant of any type and shape under its own name; its data are not copied. */
+  constant(name: string, tensor: Constant): string {
+    this.#declare(name, tensor);
+    this.#initializers.set(name, { name, ...tensor });
+    return name;
+  }
+
+  /** A name that no value has yet: `stem`, or `stem` with a number. */
+  freshName(stem: string): string {
+    let name = stem;
+    while (this.#types.has(name)) name = `${stem}_${this.#counter++}`;
+    return name;
+  }
+
+  /**
+   * Adds a node and answers the names of its outputs; what can be computed now becomes constants instead.
+   * Errors: `InputError` that names node and shapes. */
   emitAll(
     operator: string,
     inputs: readonly string[],
     attributes: Attributes = {},
     options: EmitOptions = {},
   ): readonly string[] {
-    const name = options.name ?? `${operator}_${this.#counter++}`;
+    const name = options.name ?? this.freshName(`${operator}_${this.#counter++}`);
     const count = options.outputs ?? 1;
     const outputs = Array.from({ length: count }, (_, i) => (i === 0 ? name : `${name}:${i}`));
     const node: Node = { name, operator, inputs, outputs, attributes };
+    if (this.#folded(node)) return outputs;
     const types = this.#infer(node);
     outputs.forEach((output, i) => {
       const type = types[i];
@@ -113,10 +140,10 @@ export class GraphBuilder {
     return this.typeOf(name).shape;
   }
 
-  /** The elements of an int64 constant. */
+  /** The elements of a constant, row by row. */
   constantOf(name: string): readonly number[] | undefined {
-    const data = this.#initializers.get(name)?.data;
-    return data instanceof BigInt64Array ? Array.from(data, Number) : undefined;
+    const tensor = this.#initializers.get(name);
+    return tensor && numbersOf(tensor);
   }
 
   /** The graph with these outputs; nodes and inputs on which no output depends are left out. */
@@ -141,7 +168,7 @@ export class GraphBuilder {
   #constant(key: string, tensor: Omit<Initializer, "name">): string {
     const known = this.#constants.get(key);
     if (known !== undefined) return known;
-    const name = `constant_${this.#constants.size}`;
+    const name = this.freshName(`constant_${this.#constants.size}`);
     this.#constants.set(key, name);
     this.#declare(name, tensor);
     this.#initializers.set(name, { name, ...tensor });
@@ -151,6 +178,24 @@ export class GraphBuilder {
   #declare(name: string, type: TensorType): void {
     invariant(!this.#types.has(name), `value ${name} is defined twice`);
     this.#types.set(name, { type: type.type, shape: type.shape });
+  }
+
+  #folded(node: Node): boolean {
+    const fold = FOLDS[node.operator];
+    if (!fold) return false;
+    const values = node.inputs.map((name) => {
+      const tensor = this.#initializers.get(name);
+      return tensor && sizeOf(tensor.shape) <= FOLD_LIMIT ? tensor : undefined;
+    });
+    const types = node.inputs.map((name) => (name === "" ? undefined : this.typeOf(name)));
+    const constants = fold({ node, types, values });
+    if (!constants || constants.some(({ shape }) => sizeOf(shape) > FOLD_LIMIT)) return false;
+    node.outputs.forEach((output, i) => {
+      const constant = constants[i];
+      invariant(constant, `${node.operator} folds into ${constants.length} outputs`);
+      this.constant(output, constant);
+    });
+    return true;
   }
 
   #infer(node: Node): readonly TensorType[] {

@@ -36,13 +36,19 @@ export type Attribute =
   | { readonly ints: readonly number[] }
   | { readonly float: number }
   | { readonly floats: readonly number[] }
-  | { readonly string: string };
+  | { readonly string: string }
+  | { readonly strings: readonly string[] }
+  | { readonly tensor: Initializer }
+  /** An AttributeProto that we do not read (a subgraph, say), as it stood in the file. */
+  | { readonly raw: Uint8Array; readonly holds: string };
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 export interface Node {
   readonly name: string;
-  /** `op_type` of the default domain: "Conv". */
+  /** `op_type`: "Conv". */
   readonly operator: string;
+  /** Absent: the default domain of ONNX. */
+  readonly domain?: string | undefined;
   /** Names of values; an empty name stands for an optional input left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -90,3 +96,6 @@ export const stringAttribute = (node: Node, name: string, fallback: string): str
 
 /** An axis counted from the end if negative. */
 export const axisOf = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
+/** Elements of a tensor as numbers; int64 beyond 2^53 loses digits, which no shape or index needs. */
+export const numbersOf = (tensor: Initializer): number[] => Array.from(tensor.data, Number);

@@ -8,6 +8,7 @@ import { InputError, invariant } from "../../../core/errors.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { describeNode, unsupportedError } from "../errors.ts";
 import { type Node, sameShape } from "../graph.ts";
+import { zerosLike } from "./rule.ts";
 import { GRADIENT_RULES } from "./table.ts";
 
 /**
@@ -25,8 +26,10 @@ export function differentiate(
   const gradients = new Map<string, string>();
   gradients.set(loss, graph.emit("Expand", [graph.scalar(1), graph.ints(graph.shapeOf(loss))]));
   for (const node of nodes.reverse()) {
-    const upstream = gradients.get(node.outputs[0] ?? "");
-    if (upstream === undefined || !node.inputs.some((input) => trained.has(input))) continue;
+    const upstreamOf = (index: number): string | undefined =>
+      gradients.get(node.outputs[index] ?? "");
+    if (!node.outputs.some((_, i) => upstreamOf(i) !== undefined)) continue;
+    if (!node.inputs.some((input) => trained.has(input))) continue;
     const rule = GRADIENT_RULES[node.operator];
     if (!rule)
       throw unsupportedError(
@@ -35,7 +38,8 @@ export function differentiate(
         "freeze the parameters before it: what is not trained needs no gradient",
       );
     const needs = (index: number): boolean => trained.has(node.inputs[index] ?? "");
-    const parts = rule({ graph, node, upstream, needs });
+    const upstream = upstreamOf(0) ?? zerosLike(graph, node.outputs[0] as string);
+    const parts = rule({ graph, node, upstream, upstreamOf, needs });
     parts.forEach((part, i) => {
       if (part !== undefined && needs(i))
         accumulate(graph, gradients, node, node.inputs[i] as string, part);

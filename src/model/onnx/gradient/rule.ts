@@ -8,8 +8,10 @@ import { axisOf, intAttribute, type Node, sameShape } from "../graph.ts";
 export interface GradientContext {
   readonly graph: GraphBuilder;
   readonly node: Node;
-  /** dLoss / d(first output), of that output's shape. */
+  /** dLoss / d(first output), of that output's shape; zeros if the loss does not depend on it. */
   readonly upstream: string;
+  /** dLoss / d(output `index`); undefined if the loss does not depend on that output. */
+  upstreamOf(index: number): string | undefined;
   /** Whether anything that is trained stands behind this input. */
   needs(index: number): boolean;
 }
@@ -58,3 +60,7 @@ export function keptShape(at: GradientContext): readonly number[] {
 
 export const lastAxis = (at: GradientContext): number =>
   axisOf(intAttribute(at.node, "axis", -1), at.graph.shapeOf(inputOf(at, 0)).length);
+
+/** Zeros of a value's shape. */
+export const zerosLike = (graph: GraphBuilder, value: string): string =>
+  graph.emit("Expand", [graph.scalar(0), graph.ints(graph.shapeOf(value))]);

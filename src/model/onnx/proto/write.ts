@@ -10,8 +10,8 @@ import { encode, type Message } from "./encode.ts";
 import { ATTRIBUTE_TYPES } from "./schema.ts";
 
 /** The operator set that our builder and our gradient rules speak. */
-export const OPSET = 18;
-const IR_VERSION = 8;
+export const OPSET = 22;
+const IR_VERSION = 10;
 
 export const writeModel = (graph: Graph): Uint8Array<ArrayBuffer> =>
   encode("Model", {
@@ -43,7 +43,9 @@ function attributeMessage(value: Attribute): Message {
   if ("ints" in value) return { type: ATTRIBUTE_TYPES.ints, ints: value.ints };
   if ("float" in value) return { type: ATTRIBUTE_TYPES.float, f: value.float };
   if ("floats" in value) return { type: ATTRIBUTE_TYPES.floats, floats: value.floats };
-  return { type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode(value.string) };
+  if ("string" in value)
+    return { type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode(value.string) };
+  throw new Error("attribute cannot be written yet");
 }
 
 const tensorMessage = (tensor: Initializer): Message => ({

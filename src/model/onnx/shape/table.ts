@@ -1,6 +1,9 @@
 /** All operators whose output shapes are known. A new operator is one entry in its family's file. */
+import { activationShapes } from "./activation.ts";
 import { elementwiseShapes } from "./elementwise.ts";
+import { gatherShapes } from "./gather.ts";
 import { matmulShapes } from "./matmul.ts";
+import { normaliseShapes } from "./normalise.ts";
 import { reduceShapes } from "./reduce.ts";
 import type { ShapeRule } from "./rule.ts";
 import { movingShapes } from "./shape.ts";
@@ -8,8 +11,11 @@ import { windowShapes } from "./window.ts";
 
 export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...elementwiseShapes,
+  ...activationShapes,
   ...matmulShapes,
   ...windowShapes,
+  ...normaliseShapes,
   ...reduceShapes,
   ...movingShapes,
+  ...gatherShapes,
 };

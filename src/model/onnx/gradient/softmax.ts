@@ -18,7 +18,7 @@ const softmax: GradientRule = (at) => {
   return [at.graph.emit("Mul", [outputOf(at), centred])];
 };
 
-export const lossGradients = {
+export const softmaxGradients = {
   LogSoftmax: logSoftmax,
   Softmax: softmax,
 } satisfies Record<string, GradientRule>;

@@ -1,0 +1,3 @@
+import type { GradientRule } from "./rule.ts";
+
+export const activationGradients = {} satisfies Record<string, GradientRule>;

@@ -1,0 +1,3 @@
+import type { GradientRule } from "./rule.ts";
+
+export const normaliseGradients = {} satisfies Record<string, GradientRule>;

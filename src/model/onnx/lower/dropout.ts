@@ -1,0 +1,3 @@
+import type { Lowering } from "./rule.ts";
+
+export const dropoutLowerings = {} satisfies Record<string, Lowering>;

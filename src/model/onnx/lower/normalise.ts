@@ -1,0 +1,3 @@
+import type { Lowering } from "./rule.ts";
+
+export const normaliseLowerings = {} satisfies Record<string, Lowering>;

@@ -1,0 +1,3 @@
+import type { ShapeRule } from "./rule.ts";
+
+export const activationShapes = {} satisfies Record<string, ShapeRule>;

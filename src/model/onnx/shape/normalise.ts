@@ -1,0 +1,3 @@
+import type { ShapeRule } from "./rule.ts";
+
+export const normaliseShapes = {} satisfies Record<string, ShapeRule>;
