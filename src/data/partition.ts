@@ -17,7 +17,7 @@ export const SplitSpec = z.discriminatedUnion("by", [
   z.strictObject({ by: z.literal("label"), skew: z.number().min(0).max(1) }),
   /** Each class is dealt by shares drawn from Dirichlet(alpha) (Hsu, Qi and Brown, 2019). */
   z.strictObject({ by: z.literal("dirichlet"), alpha: z.number().positive() }),
-  /** Consecutive ranges in the order of the file. */
+  /** Consecutive ranges in the order of the file; of a text: its parts. */
   z.strictObject({ by: z.literal("range") }),
   /** The values of a column are natural sites; `file` names the file of a row where there are several. */
   z.strictObject({ by: z.literal("column"), column: z.string() }),
@@ -77,8 +77,8 @@ export function partitionWithin(
     : shuffled(rows, workers, random);
 }
 
-const impossible = (message: string): InputError =>
-  new InputError([{ code: "BAD_SPLIT", message, path: ["data", "split"] }]);
+const impossible = (message: string, fix?: string): InputError =>
+  new InputError([{ code: "BAD_SPLIT", message, path: ["data", "split"], fix }]);
 
 /** Where part `p` of `parts` begins among `count`: sizes differ by one at most. */
 const start = (count: number, parts: number, p: number): number => Math.floor((count * p) / parts);
@@ -91,8 +91,14 @@ const cut = (rows: Uint32Array, parts: number): Uint32Array[] =>
 const shuffled = (rows: Uint32Array, parts: number, random: Random): Uint32Array[] =>
   cut(random.shuffle(rows.slice()), parts).map((part) => part.sort());
 
-const labelsOf = (dataset: Dataset): Int32Array | Float32Array =>
-  dataset.kind === "dense" ? dataset.labels : dataset.ratings;
+function labelsOf(dataset: Dataset): Int32Array | Float32Array {
+  if (dataset.kind === "text")
+    throw impossible(
+      "a text has no labels to split by",
+      "use by: range (parts of the text) or iid",
+    );
+  return dataset.kind === "dense" ? dataset.labels : dataset.ratings;
+}
 
 function byLabel(dataset: Dataset, skew: number, parts: number, random: Random): Uint32Array[] {
   const labels = labelsOf(dataset);

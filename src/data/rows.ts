@@ -3,7 +3,7 @@ import type { Dataset } from "../core/dataset.ts";
 import type { Random } from "../core/random.ts";
 import { sharedBytes, sharedFloats, sharedInts } from "./bytes.ts";
 
-/** A copy of the named rows, in the order named, in shared memory. */
+/** A copy of the named rows, in the order named, in shared memory; a text itself is not copied. */
 export function takeRows<D extends Dataset>(dataset: D, rows: Uint32Array): D;
 export function takeRows(dataset: Dataset, rows: Uint32Array): Dataset {
   const count = rows.length;
@@ -15,6 +15,10 @@ export function takeRows(dataset: Dataset, rows: Uint32Array): Dataset {
       items: pick(dataset.items, sharedInts(count), rows),
       ratings: pick(dataset.ratings, sharedFloats(count), rows),
     };
+  if (dataset.kind === "text") {
+    const starts = new Uint32Array(new SharedArrayBuffer(4 * count));
+    return { ...dataset, rows: count, starts: pick(dataset.starts, starts, rows) };
+  }
   const width = dataset.shape.reduce((product, size) => product * size, 1);
   const { features, labels } = dataset;
   const taken =
@@ -28,7 +32,11 @@ export function takeRows(dataset: Dataset, rows: Uint32Array): Dataset {
   return { ...dataset, rows: count, features: taken, labels: kept };
 }
 
-function pick<A extends Int32Array | Float32Array>(from: A, into: A, rows: Uint32Array): A {
+function pick<A extends Int32Array | Uint32Array | Float32Array>(
+  from: A,
+  into: A,
+  rows: Uint32Array,
+): A {
   for (let k = 0; k < rows.length; k++) into[k] = from[rows[k]!]!;
   return into;
 }

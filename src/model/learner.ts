@@ -24,7 +24,10 @@ export interface Judgement {
 }
 
 export interface Learner {
-  /** `gradient`: `out` is dLoss/dParameters of the batch's mean loss. `delta`: `out` is the change itself. */
+  /**
+   * `gradient`: `out` is dLoss/dParameters of the batch's mean loss in the layout's trained part, and the
+   * additive change (new - given) in its state part. `delta`: `out` is the change itself everywhere.
+   */
   readonly kind: "gradient" | "delta";
   readonly layout: Layout;
   /** Length of the parameters that never leave the worker (user factors); 0 if there are none. */

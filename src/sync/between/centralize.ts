@@ -160,26 +160,44 @@ function ship(source: SitePlan, receiver: NodeInfo, request: DeployRequest) {
   return { node, program };
 }
 
-/** The rows as bytes: raw features and the label, or user, item and rating. */
+/** The rows as bytes: raw features and the label; user, item and rating; or the tokens of a window. */
 function encodeRecords(dataset: Dataset, rows: Uint32Array): Uint8Array {
-  const bytesOf = (part: ArrayBufferView): Uint8Array =>
-    new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-  const columns =
-    dataset.kind === "dense"
-      ? [dataset.features, dataset.labels]
-      : [dataset.users, dataset.items, dataset.ratings];
-  const parts = columns.map((column) => ({
-    bytes: bytesOf(column),
-    width: column.byteLength / dataset.rows,
-  }));
-  const width = parts.reduce((sum, part) => sum + part.width, 0);
+  const columns = columnsOf(dataset);
+  const width = columns.reduce((sum, column) => sum + column.width, 0);
   const out = new Uint8Array(rows.length * width);
   let at = 0;
   for (const row of rows) {
-    for (const part of parts) {
-      out.set(part.bytes.subarray(row * part.width, (row + 1) * part.width), at);
-      at += part.width;
+    for (const { bytes, width, begin } of columns) {
+      out.set(bytes.subarray(begin(row), begin(row) + width), at);
+      at += width;
     }
   }
   return out;
+}
+
+/** A part of each record: so many bytes from where it begins. */
+interface Column {
+  readonly bytes: Uint8Array;
+  readonly width: number;
+  readonly begin: (row: number) => number;
+}
+
+const bytesOf = (part: ArrayBufferView): Uint8Array =>
+  new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+
+function columnsOf(dataset: Dataset): readonly Column[] {
+  if (dataset.kind === "text") {
+    const { tokens, starts, length } = dataset;
+    const size = tokens.BYTES_PER_ELEMENT;
+    const begin = (row: number): number => (starts[row] as number) * size;
+    return [{ bytes: bytesOf(tokens), width: (length + 1) * size, begin }];
+  }
+  const parts =
+    dataset.kind === "dense"
+      ? [dataset.features, dataset.labels]
+      : [dataset.users, dataset.items, dataset.ratings];
+  return parts.map((part) => {
+    const width = part.byteLength / dataset.rows;
+    return { bytes: bytesOf(part), width, begin: (row) => row * width };
+  });
 }

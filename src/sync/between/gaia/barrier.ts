@@ -3,7 +3,7 @@
  * their indexes arrive first, and reads of exactly those parameters wait for the values. A read waits for
  * what was announced before it came, not for what is announced later: it cannot starve.
  */
-import { lowerBound, union } from "../../sorted.ts";
+import { lowerBound, union } from "../../../core/sorted.ts";
 
 /** A channel as its receiver names it: one site may send on several, each with sequences of its own. */
 export interface Source {

@@ -13,8 +13,8 @@ import {
 } from "../../../codec/update.ts";
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
+import { union } from "../../../core/sorted.ts";
 import type { World } from "../../../world/contract.ts";
-import { union } from "../../sorted.ts";
 import { INDEXES, UPDATE } from "./messages.ts";
 
 /** An update on its way to several mirrors: encoded once. */

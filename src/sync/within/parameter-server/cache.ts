@@ -10,6 +10,7 @@
 import { encodeIndices } from "../../../codec/indices.ts";
 import type { Condition } from "../../../core/condition.ts";
 import type { Scope } from "../../../core/scope.ts";
+import { lowerBound } from "../../../core/sorted.ts";
 import type { Micros } from "../../../core/units.ts";
 import { scheduleFactor } from "../../../optimize/schedule.ts";
 import type { World } from "../../../world/contract.ts";
@@ -22,7 +23,7 @@ import {
   type Training,
   type WorkerPlan,
 } from "../../contract.ts";
-import { lowerBound } from "../../sorted.ts";
+import { trainedOf } from "../../state.ts";
 import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
 
@@ -203,10 +204,7 @@ export class ParameterCache {
   preview(clock: number, update: Float32Array, indices: Uint32Array | undefined): void {
     if (!this.#previewed) return;
     const { kernels } = this.#world;
-    const { optimizer } = this.#setup.training;
-    const rate = optimizer.learningRate * scheduleFactor(optimizer.schedule, clock);
-    const delta = new Float32Array(update.length);
-    kernels.axpy(delta, -rate / this.#setup.domain.divisor, update);
+    const delta = this.#immediate(clock, update, indices);
     // After a restart some shards have this update already.
     for (const { own, owner } of this.#shards) {
       if (clock >= own) continue;
@@ -217,6 +215,21 @@ export class ParameterCache {
     this.#writes.push({ clock, indices, delta });
     if (indices) kernels.scatterAdd(this.values, indices, delta);
     else kernels.add(this.values, delta);
+  }
+
+  /** -rate * gradient where the optimizer trains, the change itself where there is state; over all workers. */
+  #immediate(clock: number, update: Float32Array, indices: Uint32Array | undefined): Float32Array {
+    const { training, domain } = this.#setup;
+    const { kernels } = this.#world;
+    const { learningRate, schedule } = training.optimizer;
+    const trained = trainedOf(training.learner);
+    const border = indices ? lowerBound(indices, trained) : trained;
+    const delta = new Float32Array(update.length);
+    const add = (factor: number, from: number, to: number): void =>
+      kernels.axpy(delta.subarray(from, to), factor / domain.divisor, update.subarray(from, to));
+    add(-learningRate * scheduleFactor(schedule, clock), 0, border);
+    add(1, border, update.length);
+    return delta;
   }
 
   /**

@@ -11,7 +11,7 @@ import { decodeIndices } from "../../../codec/indices.ts";
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
 import type { Micros } from "../../../core/units.ts";
-import { createOptimizer, type Optimizer } from "../../../optimize/optimizer.ts";
+import { createRule, type Rule } from "../../../optimize/rule.ts";
 import type { World } from "../../../world/contract.ts";
 import type { Message } from "../../../world/message.ts";
 import type {
@@ -24,6 +24,7 @@ import type {
   ShardContext,
   Training,
 } from "../../contract.ts";
+import { trainedOf } from "../../state.ts";
 import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
 
@@ -59,7 +60,7 @@ export class ShardOwner implements ShardContext {
   readonly values: Float32Array;
 
   readonly #setup: OwnerSetup;
-  readonly #optimizer: Optimizer;
+  readonly #rule: Rule;
   readonly #between: BetweenShard | undefined;
   /** Position of a worker in the domain, by its number in the run. */
   readonly #position = new Map<number, number>();
@@ -100,7 +101,15 @@ export class ShardOwner implements ShardContext {
       this.#previous = kernels.allocate(end - start);
     }
     this.#touched = new Uint8Array(this.training.learner.workingSet ? end - start : 0);
-    this.#optimizer = createOptimizer(this.training.optimizer, end - start, kernels);
+    this.#rule = createRule(
+      {
+        optimizer: this.training.optimizer,
+        length: end - start,
+        trained: Math.max(0, Math.min(end, trainedOf(this.training.learner)) - start),
+        part: this.domain.workers.length / this.domain.divisor,
+      },
+      kernels,
+    );
     this.#completed = new Int32Array(this.domain.workers.length);
     this.domain.workers.forEach((worker, position) => {
       this.#position.set(worker.number, position);
@@ -127,7 +136,7 @@ export class ShardOwner implements ShardContext {
 
   replace(replacement: Float32Array): void {
     this.world.kernels.copy(this.values, replacement);
-    this.#optimizer.reset();
+    this.#rule.reset();
     this.#snapshot = undefined;
   }
 
@@ -185,7 +194,7 @@ export class ShardOwner implements ShardContext {
     else this.#apply(pushes, clock);
   }
 
-  /** Sums the pushes in the given order, divides, and lets the optimizer change the values. */
+  /** Sums the pushes in the given order, divides, and lets the rule change the values. */
   #apply(pushes: readonly Message[], clock: number): void {
     const { kernels } = this.world;
     kernels.copy(this.#sum, pushes[0]?.payload[0] as Float32Array);
@@ -193,8 +202,7 @@ export class ShardOwner implements ShardContext {
       kernels.add(this.#sum, pushes[i]?.payload[0] as Float32Array);
     }
     kernels.scale(this.#sum, 1 / this.domain.workers.length);
-    this.#optimizer.delta(this.#sum, clock, this.#delta);
-    if (this.#share !== 1) kernels.scale(this.#delta, this.#share);
+    this.#rule.delta(this.#sum, clock, this.#delta);
     this.add(this.#delta);
     this.#between?.applied?.(this.#delta);
   }
@@ -223,8 +231,7 @@ export class ShardOwner implements ShardContext {
     kernels.take(gradient, this.#sum, indices);
     kernels.scale(gradient, 1 / this.domain.workers.length);
     const delta = this.#delta.subarray(0, count);
-    this.#optimizer.sparseDelta(indices, gradient, clock, delta);
-    if (this.#share !== 1) kernels.scale(delta, this.#share);
+    this.#rule.sparseDelta(indices, gradient, clock, delta);
     this.addSparse(indices, delta);
     this.#between?.applied?.(delta, indices);
   }
@@ -298,19 +305,6 @@ export class ShardOwner implements ShardContext {
       },
       [payload],
     );
-  }
-
-  /**
-   * By how much a change of this domain counts where several domains add up to one copy. The optimizer sees
-   * the domain's mean gradient. For linear rules the domain's part of all workers is exact: the same as one
-   * optimizer on everybody's mean. Adaptive rules divide by the size of the gradient, which averaging over k
-   * domains makes sqrt(k) smaller where noise prevails: the square-root rule (Malladi et al., "On the SDEs and
-   * Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
-   */
-  get #share(): number {
-    const part = this.domain.workers.length / this.domain.divisor;
-    const { kind } = this.training.optimizer;
-    return kind === "sgd" || kind === "momentum" ? part : Math.sqrt(part);
   }
 
   /**
