@@ -3,9 +3,58 @@
  * Rectifiers", 2015). Other weights: uniform within sqrt(6/(fanIn+fanOut)) (Glorot and Bengio, 2010).
  * Biases: zero. Each tensor has its own random stream.
  */
+import { invariant } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { type Layout, viewOf } from "./layout.ts";
 import type { Parameter } from "./onnx/sequential.ts";
+
+/** How a tensor starts. */
+export type Start =
+  | { readonly kind: "zeros" | "ones" }
+  | { readonly kind: "he-normal"; readonly fanIn: number }
+  | { readonly kind: "glorot-uniform"; readonly fanIn: number; readonly fanOut: number }
+  | { readonly kind: "normal"; readonly deviation: number }
+  /** Uniform in [-limit, limit). */
+  | { readonly kind: "uniform"; readonly limit: number };
+
+/** Starting values of all tensors of a layout, each from the random stream of its name. */
+export function initialiseTensors(
+  layout: Layout,
+  starts: ReadonlyMap<string, Start>,
+  random: Random,
+): Float32Array {
+  const flat = new Float32Array(layout.length);
+  for (const tensor of layout.tensors) {
+    const start = starts.get(tensor.name);
+    invariant(start, `${tensor.name} has no starting values`);
+    draw(viewOf(flat, tensor), start, random.stream(tensor.name));
+  }
+  return flat;
+}
+
+function draw(values: Float32Array, start: Start, stream: Random): void {
+  const next = drawer(start, stream);
+  for (let k = 0; k < values.length; k++) values[k] = next();
+}
+
+function drawer(start: Start, stream: Random): () => number {
+  const normal = (deviation: number) => () => deviation * stream.normal();
+  const uniform = (limit: number) => () => limit * (2 * stream.next() - 1);
+  switch (start.kind) {
+    case "zeros":
+      return () => 0;
+    case "ones":
+      return () => 1;
+    case "he-normal":
+      return normal(Math.sqrt(2 / start.fanIn));
+    case "glorot-uniform":
+      return uniform(Math.sqrt(6 / (start.fanIn + start.fanOut)));
+    case "normal":
+      return normal(start.deviation);
+    case "uniform":
+      return uniform(start.limit);
+  }
+}
 
 export function initialise(
   layout: Layout,

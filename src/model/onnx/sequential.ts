@@ -2,10 +2,31 @@
  * A `SequentialSpec` as a forward graph. Weights have the layout and the names that PyTorch gives them
  * (dense: [out, in], conv: [out, in, height, width]), so that exported files read as usual.
  */
+import type { DataShape } from "../../core/dataset.ts";
 import { InputError } from "../../core/errors.ts";
+import { type BuiltModel, ModelBuilder } from "../build/builder.ts";
 import type { LayerSpec, SequentialSpec } from "../spec.ts";
 import type { GraphBuilder } from "./builder.ts";
 import { sizeOf } from "./graph.ts";
+
+/**
+ * The model of a spec on data of a shape, with a symbolic batch size. Its input is called "features".
+ * Errors: `InputError` MODEL_SHAPE with the layer's place, MODEL_DATA if the data are of another kind.
+ */
+export function sequentialModel(spec: SequentialSpec, data: DataShape): BuiltModel {
+  if (data.kind !== "dense")
+    throw new InputError([
+      {
+        code: "MODEL_DATA",
+        path: ["model"],
+        message: "a sequential model needs rows of features, not ratings",
+        fix: "matrix-factorisation",
+      },
+    ]);
+  const builder = new ModelBuilder();
+  const features = builder.input("features", ["batch", ...data.shape]);
+  return builder.build([builder.apply(features, spec.layers)]);
+}
 
 /** A trained tensor and how it starts. */
 export interface Parameter {

@@ -1,0 +1,49 @@
+/** Windows that slide over the spatial axes: what convolutions and pools share. */
+import type { Attributes } from "../../onnx/graph.ts";
+import { exampleShape, type LayerContext, layerError } from "../layer.ts";
+
+export interface Window {
+  /** Elements on each spatial axis. */
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padding: "same" | "valid";
+}
+
+/** Channels and sizes of a value on which a window slides: [channels, length] or [channels, height, width]. */
+export function spatialShape(at: LayerContext): { channels: number; spatial: readonly number[] } {
+  const [channels = 0, ...spatial] = exampleShape(at.input);
+  if (spatial.length !== 1 && spatial.length !== 2)
+    throw layerError(at, "needs [channels, height, width] or [channels, length]", "use `dense`");
+  return { channels, spatial };
+}
+
+const spanOf = ({ kernel, dilation }: Window): number => dilation * (kernel - 1) + 1;
+
+/** `same`: as many outputs as strides fit into the input, the odd element of padding at the end. */
+function padsOf(window: Window, size: number): [number, number] {
+  if (window.padding === "valid") return [0, 0];
+  const { stride } = window;
+  const total = Math.max(0, (Math.ceil(size / stride) - 1) * stride + spanOf(window) - size);
+  return [Math.floor(total / 2), Math.ceil(total / 2)];
+}
+
+/** Sizes after the window; below 1 where it does not fit. */
+export const slide = (window: Window, spatial: readonly number[]): number[] =>
+  spatial.map((size) => {
+    const [begin, end] = padsOf(window, size);
+    return Math.floor((size + begin + end - spanOf(window)) / window.stride) + 1;
+  });
+
+export function windowAttributes(window: Window, spatial: readonly number[]): Attributes {
+  const pads = spatial.map((size) => padsOf(window, size));
+  const each = (value: number) => ({ ints: spatial.map(() => value) });
+  return {
+    kernel_shape: each(window.kernel),
+    strides: each(window.stride),
+    ...(window.dilation === 1 ? {} : { dilations: each(window.dilation) }),
+    ...(window.padding === "valid"
+      ? {}
+      : { pads: { ints: [...pads.map(([begin]) => begin), ...pads.map(([, end]) => end)] } }),
+  };
+}
