@@ -4,7 +4,8 @@
  */
 import { invariant } from "../../core/errors.ts";
 import { shapeError, unsupportedError } from "./errors.ts";
-import { type Constant, FOLD_LIMIT, FOLDS } from "./fold.ts";
+import { type Constant, FOLD_LIMIT } from "./fold/rule.ts";
+import { FOLDS } from "./fold/table.ts";
 import {
   type Attributes,
   type Graph,
@@ -209,7 +210,13 @@ export class GraphBuilder {
         const name = node.inputs[index];
         if (name === undefined || name === "") return undefined;
         const values = this.constantOf(name);
-        if (!values) throw shapeError(node, inputs, `input ${index} must be a constant`);
+        if (!values)
+          throw shapeError(
+            node,
+            inputs,
+            `input ${index} (${name}) must be a constant, but is computed from what the model is fed`,
+            "export the model with static shapes; only the batch may have a name",
+          );
         return values;
       },
     });
