@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createKernels } from "../../src/core/kernels/create.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { createOptimizer } from "../../src/optimize/optimizer.ts";
+import { createRule } from "../../src/optimize/rule.ts";
 import { ScheduleSpec, scheduleFactor } from "../../src/optimize/schedule.ts";
 import { OptimizerSpec } from "../../src/optimize/spec.ts";
 
@@ -138,4 +139,33 @@ test("bad options are refused", () => {
     { kind: "adam", learningRate: 1, schedule: { kind: "step" } },
   ])
     expect(OptimizerSpec.safeParse(spec).success).toBe(false);
+});
+
+describe("a rule for trained entries with state behind them", () => {
+  const optimizer = OptimizerSpec.parse({ kind: "adagrad", learningRate: 0.1 });
+  const results = () => Float32Array.from([1, -2, 3, 4, -5]);
+
+  test("trained as by the optimizer times sqrt(part), state times part; also in place", () => {
+    const rule = createRule({ optimizer, length: 5, trained: 3, part: 1 / 4 }, kernels);
+    const alone = make({ kind: "adagrad", learningRate: 0.1 }, 3);
+    for (const clock of [0, 1]) {
+      const expected = new Float32Array(3);
+      alone.delta(results().subarray(0, 3), clock, expected);
+      const delta = results();
+      rule.delta(delta, clock, delta);
+      expect([...delta]).toEqual([...expected.map((value) => value / 2), 1, -1.25]);
+    }
+    rule.reset();
+    const first = new Float32Array(5);
+    rule.delta(results(), 0, first);
+    expect(first[0]).toBeCloseTo(-0.05, 6);
+  });
+
+  test("sparse: each index by its side of the border", () => {
+    const rule = createRule({ optimizer, length: 5, trained: 3, part: 1 }, kernels);
+    const delta = new Float32Array(3);
+    rule.sparseDelta(Uint32Array.of(1, 3, 4), Float32Array.of(2, 7, 8), 0, delta);
+    expect(delta[0]).toBeCloseTo(-0.1, 6);
+    expect([...delta.subarray(1)]).toEqual([7, 8]);
+  });
 });

@@ -39,6 +39,9 @@ export const MILLI = 1000;
 /** What a toy learns: the closure writes `work.out`; its sets make pulls and pushes sparse. */
 export interface Toy {
   readonly length: number;
+  /** So many of them, the last, are state: the closure writes changes of it. */
+  readonly states?: number | undefined;
+  readonly kind?: Learner["kind"] | undefined;
   readonly initial?: ((index: number) => number) | undefined;
   readonly gradient: (work: Work) => void;
   readonly workingSet?: ((rows: Uint32Array) => Uint32Array) | undefined;
@@ -163,13 +166,16 @@ function factsOf(topology: Topology, groups: ToyRun["groups"]): NetworkFacts {
 }
 
 function learnerOf(toy: Toy): Learner {
-  const { workingSet, privateSet } = toy;
+  const { workingSet, privateSet, states = 0, kind = "gradient" } = toy;
   const never = async (): Promise<never> => {
     throw new Error("the pool does the work");
   };
   return {
-    kind: "gradient",
-    layout: createLayout([{ name: "all", shape: [toy.length] }]),
+    kind,
+    layout: createLayout(
+      [{ name: "all", shape: [toy.length - states] }],
+      [{ name: "state", shape: [states] }],
+    ),
     privateLength: toy.privateLength ?? 0,
     initialise: () => Float32Array.from({ length: toy.length }, (_, i) => toy.initial?.(i) ?? 0),
     flops: () => 1,
