@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { nodeId, type Role } from "../../src/core/ids.ts";
 import { createPlainKernels } from "../../src/core/kernels/plain.ts";
+import { createLayout } from "../../src/model/layout.ts";
 import { createWithin } from "../../src/sync/algorithms.ts";
 import type { Between, Deployment, Domain, Training } from "../../src/sync/contract.ts";
 import { PUSH } from "../../src/sync/within/parameter-server/messages.ts";
@@ -49,7 +50,11 @@ test("a push that is already in is dropped, and pushes may come ahead of others'
     let values = new Float32Array(0);
     const reached: number[] = [];
     const training = {
-      learner: { workingSet: undefined, privateLength: 0 },
+      learner: {
+        kind: "gradient",
+        layout: createLayout([{ name: "all", shape: [4] }]),
+        privateLength: 0,
+      },
       initial: new Float32Array(4),
       optimizer: SGD,
       observer: {

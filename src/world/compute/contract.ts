@@ -6,15 +6,10 @@ import type { Dataset } from "../../core/dataset.ts";
 import type { Judgement, StepResult } from "../../model/learner.ts";
 import type { ModelSpec } from "../../model/spec.ts";
 import type { Work } from "../contract.ts";
+import type { Job } from "./task.ts";
 
 /** Judges parameters on rows of a data set. Arrays must not change until it is done. */
-export interface JudgeWork {
-  readonly learner: string;
-  readonly dataset: string;
-  readonly rows: Uint32Array;
-  readonly parameters: Float32Array;
-  readonly own?: Float32Array | undefined;
-}
+export type JudgeWork = Job;
 
 export interface ComputePool {
   step(work: Work): Promise<StepResult>;

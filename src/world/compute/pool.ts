@@ -7,7 +7,7 @@ export function createComputePool(options: ComputePoolOptions): ComputePool {
   if (options.threads > 0) return new ThreadPool(options);
   const bench = new Workbench(options, options.warn ?? (() => {}));
   return {
-    step: async (work) => bench.step(work, work.out),
+    step: async (work) => bench.step(work),
     judge: async (work) => bench.judge(work),
     close: () => bench.close(),
   };

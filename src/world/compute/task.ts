@@ -1,19 +1,25 @@
 /** What crosses between the caller and a compute thread. Shared arrays cross as views, without a copy. */
-import type { Dataset } from "../../core/dataset.ts";
+import type { Dataset, Draw } from "../../core/dataset.ts";
 import type { Judgement, StepResult } from "../../model/learner.ts";
 import type { ModelSpec } from "../../model/spec.ts";
 
-export interface Task {
-  readonly id: number;
-  readonly kind: "step" | "judge";
+/** What steps and judgements have in common. */
+export interface Job {
   readonly learner: string;
   readonly dataset: string;
   readonly rows: Uint32Array;
   readonly parameters: Float32Array;
-  readonly own: Float32Array | undefined;
-  /** Of a step. */
-  readonly out: Float32Array | undefined;
+  readonly own?: Float32Array | undefined;
 }
+
+/** `worker` and `clock` name what the step draws. */
+export interface StepJob extends Job, Draw {
+  readonly out: Float32Array;
+}
+
+export type Task =
+  | (StepJob & { readonly id: number; readonly kind: "step" })
+  | (Job & { readonly id: number; readonly kind: "judge" });
 
 export type Answer =
   | { readonly id: number; readonly result: StepResult | Judgement }

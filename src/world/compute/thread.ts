@@ -23,7 +23,7 @@ let busy = false;
 async function answer(task: Task): Promise<Answer> {
   const { id } = task;
   try {
-    return { id, result: task.out ? await bench.step(task, task.out) : await bench.judge(task) };
+    return { id, result: task.kind === "step" ? await bench.step(task) : await bench.judge(task) };
   } catch (error) {
     return { id, failure: toFailure(error) };
   }

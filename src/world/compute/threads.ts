@@ -8,7 +8,7 @@ import { invariant, PangaeaError } from "../../core/errors.ts";
 import type { Judgement, StepResult } from "../../model/learner.ts";
 import type { Work } from "../contract.ts";
 import type { ComputePool, ComputePoolOptions, JudgeWork } from "./contract.ts";
-import type { Answer, Failure, Report, Task, ThreadData } from "./task.ts";
+import type { Answer, Failure, Job, Report, Task, ThreadData } from "./task.ts";
 
 /** A thread with fewer tasks than this is about to run dry. */
 const FEW_TASKS = 4;
@@ -87,12 +87,13 @@ export class ThreadPool implements ComputePool {
       "the update of a step must lie in shared memory: take `out` from kernels.allocate",
     );
     this.#rowCost.set(work.learner, work.flops / Math.max(1, work.rows.length));
-    return this.#submit("step", work, work.out, work.flops);
+    const { worker, clock, out } = work;
+    return this.#submit({ ...this.#job(work), kind: "step", out, worker, clock }, work.flops);
   }
 
   judge(work: JudgeWork): Promise<Judgement> {
     const cost = (this.#rowCost.get(work.learner) ?? 1) * work.rows.length * JUDGE_SHARE;
-    return this.#submit("judge", work, undefined, cost);
+    return this.#submit({ ...this.#job(work), kind: "judge" }, cost);
   }
 
   flush(): void {
@@ -104,24 +105,19 @@ export class ThreadPool implements ComputePool {
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
   }
 
-  #submit(
-    kind: Task["kind"],
-    job: JudgeWork,
-    out: Float32Array | undefined,
-    cost: number,
-  ): Promise<StepResult & Judgement> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    const { learner, dataset } = job;
-    const task: Task = {
+  #job({ learner, dataset, rows, parameters, own }: Job) {
+    return {
       id: this.#nextId++,
-      kind,
       learner,
       dataset,
-      rows: portable(job.rows),
-      parameters: portable(job.parameters),
-      own: job.own && portable(job.own),
-      out,
+      rows: portable(rows),
+      parameters: portable(parameters),
+      own: own && portable(own),
     };
+  }
+
+  #submit(task: Task, cost: number): Promise<StepResult & Judgement> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const thread = this.#leastBusy();
     return new Promise((resolve, reject) => {
       if (thread.pending.size === 0) thread.worker.ref();

@@ -8,16 +8,7 @@ import { invariant } from "../../core/errors.ts";
 import { createLearner } from "../../model/create.ts";
 import type { Judgement, Learner, StepResult } from "../../model/learner.ts";
 import { createRuntime, type Runtime } from "../../model/onnx/run.ts";
-import type { ThreadData } from "./task.ts";
-
-/** A task without what belongs to its way there. */
-interface Job {
-  readonly learner: string;
-  readonly dataset: string;
-  readonly rows: Uint32Array;
-  readonly parameters: Float32Array;
-  readonly own?: Float32Array | undefined;
-}
+import type { Job, StepJob, ThreadData } from "./task.ts";
 
 export class Workbench {
   readonly #data: ThreadData;
@@ -29,9 +20,10 @@ export class Workbench {
     this.#runtime = createRuntime({ warn });
   }
 
-  step(job: Job, out: Float32Array): Promise<StepResult> {
-    const batch = { dataset: this.#dataset(job.dataset), rows: job.rows };
-    return this.#learner(job.learner).step(job.parameters, batch, out, job.own);
+  step(job: StepJob): Promise<StepResult> {
+    const draw = { worker: job.worker, clock: job.clock };
+    const batch = { dataset: this.#dataset(job.dataset), rows: job.rows, draw };
+    return this.#learner(job.learner).step(job.parameters, batch, job.out, job.own);
   }
 
   judge(job: Job): Promise<Judgement> {
