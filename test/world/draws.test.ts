@@ -19,6 +19,7 @@ vi.mock("../../src/model/create.ts", () => ({
       examples: rows.length,
       lossSum: draw ? 1 : 0,
     }),
+    close: async () => {},
   }),
 }));
 
