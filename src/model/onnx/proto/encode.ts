@@ -2,7 +2,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Field, MESSAGES, type MessageName, type Scalar } from "./schema.ts";
 
-/** A message as plain data, keyed by the field names of the schema. */
+/** A message as plain data, keyed by the field names of the schema, or the bytes of one. */
 export interface Message {
   readonly [field: string]: Plain | readonly Plain[] | undefined;
 }
@@ -24,10 +24,10 @@ export function encode(name: MessageName, message: Message): Uint8Array<ArrayBuf
 }
 
 function writeMessage(writer: BinaryWriter, name: MessageName, message: Message): void {
-  for (const [key, field] of Object.entries(MESSAGES[name])) {
+  for (const [key, field] of Object.entries<Field>(MESSAGES[name])) {
     const value = message[key];
     if (value === undefined) continue;
-    if (field.repeated)
+    if (field.kind !== "one")
       for (const item of value as readonly Plain[]) writeField(writer, field, item);
     else writeField(writer, field, value as Plain);
   }
@@ -39,7 +39,12 @@ function writeField(writer: BinaryWriter, { number, type }: Field, value: Plain)
     writer[type as "bytes"](value as Uint8Array);
     return;
   }
-  writer.tag(number, WireType.LengthDelimited).fork();
+  writer.tag(number, WireType.LengthDelimited);
+  if (value instanceof Uint8Array) {
+    writer.bytes(value);
+    return;
+  }
+  writer.fork();
   writeMessage(writer, type as MessageName, value as Message);
   writer.join();
 }
