@@ -8,7 +8,7 @@ import { createRandom } from "../src/core/random.ts";
 import { createLearner } from "../src/model/create.ts";
 import type { Learner } from "../src/model/learner.ts";
 import { createRuntime } from "../src/model/onnx/run.ts";
-import type { LayerSpec, ModelSpec } from "../src/model/spec.ts";
+import { type LayerSpec, type ModelSpec, SequentialSpec } from "../src/model/spec.ts";
 import { plainModel } from "../test/model/plain.ts";
 import { measure, print } from "./harness.ts";
 
@@ -89,7 +89,7 @@ async function compare({ name, layers, batch, goal, steps }: Subject): Promise<v
   const dataset = digits(2048);
   const rows = Uint32Array.from({ length: batch }, (_, i) => i * 31);
   const spec: ModelSpec = {
-    model: { kind: "sequential", layers: [...layers], loss: "softmax-cross-entropy", l2: 0 },
+    model: SequentialSpec.parse({ kind: "sequential", layers }),
     data: { kind: "dense", shape: SHAPE, classes: 10 },
   };
   const learner = createLearner(spec);

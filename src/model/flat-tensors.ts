@@ -31,6 +31,11 @@ export class FlatTensors {
     return this.#bind(engine, this.#own(flat));
   }
 
+  /** Zeros in what is written next: a step may leave tensors out. */
+  clear(flat: Float32Array): void {
+    this.#own(flat).fill(0);
+  }
+
   deliver(flat: Float32Array): void {
     const own = this.#own(flat);
     if (own !== flat) flat.set(own);

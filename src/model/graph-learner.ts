@@ -7,26 +7,29 @@
  * learner and once out of it.
  */
 import type { Tensor } from "onnxruntime-web";
-import type { Batch, DataShape, DenseDataset } from "../core/dataset.ts";
+import type { Batch } from "../core/dataset.ts";
 import { invariant } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
+import {
+  type BatchBuffers,
+  batchBuffers,
+  formatOf,
+  type GraphDataset,
+  graphDataset,
+  type RandomBuffers,
+  randomBuffers,
+} from "./batch-buffers.ts";
+import { checkFit } from "./fit.ts";
 import { FlatTensors } from "./flat-tensors.ts";
-import { gather, type Rows, rowsFor } from "./gather.ts";
-import { initialise } from "./initialise.ts";
+import { startingValues } from "./starting-values.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import type { Judgement, Learner, StepResult } from "./learner.ts";
-import { modelShape } from "./model-shape.ts";
+import { type Metric, metricOf } from "./metric.ts";
+import { sizeOf } from "./onnx/graph.ts";
 import type { Engine, Program, Runtime, Tensors } from "./onnx/run.ts";
-import {
-  FEATURES,
-  type FeatureFormat,
-  judgingGraph,
-  type ModelShape,
-  TARGETS,
-  trainingGraph,
-} from "./onnx/training.ts";
+import { type FeatureFormat, judgingGraph, trainingGraph } from "./onnx/training.ts";
 import { ProgramCache } from "./program-cache.ts";
-import type { SequentialSpec } from "./spec.ts";
+import type { Trainable } from "./trainable.ts";
 
 /** Rows of a judging graph at most, and elements of the batch's widest value. */
 const JUDGE_ROWS = 1000;
@@ -34,16 +37,18 @@ const JUDGE_ELEMENTS = 8e6;
 
 interface TrainProgram {
   readonly program: Program;
-  readonly rows: Rows;
+  readonly batch: BatchBuffers;
+  readonly randoms: RandomBuffers;
   readonly feeds: Tensors;
   readonly loss: Float32Array;
   readonly lossFetch: Tensors;
-  readonly gradients: ReadonlyMap<string, string>;
+  /** Shared tensor to the name of its gradient, or of its change. */
+  readonly updates: ReadonlyMap<string, string>;
 }
 
 interface JudgeProgram {
   readonly program: Program;
-  readonly rows: Rows;
+  readonly batch: BatchBuffers;
   readonly feeds: Tensors;
   readonly fetches: Tensors;
   readonly output: Float32Array;
@@ -54,33 +59,42 @@ export class GraphLearner implements Learner {
   readonly kind = "gradient";
   readonly privateLength = 0;
   readonly layout: Layout;
-  readonly #model: ModelShape;
+  readonly #trainable: Trainable;
+  readonly #metric: Metric;
+  readonly #seed: number;
   readonly #runtime: Runtime;
   readonly #flops = new Map<number, number>();
   readonly #training = new ProgramCache<TrainProgram>();
   readonly #judging = new ProgramCache<JudgeProgram>();
   readonly #parameters: FlatTensors;
-  readonly #gradients: FlatTensors;
+  readonly #updates: FlatTensors;
+  #widest: number | undefined;
   /** The buffers are reused, so steps of one learner run one after another. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(spec: SequentialSpec, data: DataShape, runtime: Runtime) {
-    this.#model = modelShape(spec, data);
+  /** `seed` is that of everything a step draws. */
+  constructor(trainable: Trainable, seed: number, runtime: Runtime) {
+    this.#trainable = trainable;
+    this.#metric = metricOf(trainable, sizeOf(checkFit(trainable)));
+    this.#seed = seed;
     this.#runtime = runtime;
-    this.layout = createLayout(this.#model.parameters);
+    this.layout = createLayout(trainable.trained, trainable.states);
     this.#parameters = new FlatTensors(this.layout);
-    this.#gradients = new FlatTensors(this.layout);
+    this.#updates = new FlatTensors(this.layout);
   }
 
   initialise(random: Random): Float32Array {
-    return initialise(this.layout, this.#model.parameters, random);
+    return startingValues(this.layout, this.#trainable, random);
   }
 
+  /** Of the mean objective where several take turns. */
   flops(batchSize: number): number {
     const known = this.#flops.get(batchSize);
     if (known !== undefined) return known;
     const plain: FeatureFormat = { type: "float32", scale: 1, offset: 0 };
-    const { flops } = trainingGraph(this.#model, batchSize, plain);
+    const { objectives } = this.#trainable;
+    const each = objectives.map((_, i) => trainingGraph(this.#trainable, i, batchSize, plain).flops);
+    const flops = Math.round(each.reduce((sum, one) => sum + one, 0) / each.length);
     this.#flops.set(batchSize, flops);
     return flops;
   }
@@ -101,96 +115,95 @@ export class GraphLearner implements Learner {
   }
 
   async #step(parameters: Float32Array, batch: Batch, out: Float32Array): Promise<StepResult> {
-    const data = denseOf(batch);
+    const data = graphDataset(batch.dataset);
     const engine = await this.#runtime.engine();
     const examples = batch.rows.length;
     invariant(examples > 0, "a step needs at least one row");
-    const train = await this.#training.get(keyOf(examples, data), () =>
-      this.#loadTraining(engine, examples, data),
+    const { worker = 0, clock = 0 } = batch.draw ?? {};
+    const objective = clock % this.#trainable.objectives.length;
+    const train = await this.#training.get(`${objective} ${keyOf(examples, data)}`, () =>
+      this.#loadTraining(engine, objective, examples, data),
     );
-    gather(data, batch.rows, 0, examples, train.rows);
+    train.batch.gather(batch.rows, 0, examples);
+    train.randoms.draw(this.#seed, `draw/${worker}/${clock}`);
     const feeds = { ...train.feeds, ...this.#parameters.read(engine, parameters) };
-    const bound = this.#gradients.write(engine, out);
+    if (train.updates.size < this.layout.tensors.length) this.#updates.clear(out);
+    const bound = this.#updates.write(engine, out);
     const fetches: Record<string, Tensor> = { ...train.lossFetch };
-    for (const [parameter, gradient] of train.gradients)
-      fetches[gradient] = bound[parameter] as Tensor;
+    for (const [tensor, update] of train.updates) fetches[update] = bound[tensor] as Tensor;
     await train.program.run(feeds, fetches);
-    this.#gradients.deliver(out);
+    this.#updates.deliver(out);
     return { loss: train.loss[0] ?? Number.NaN, examples };
   }
 
-  /** `lossSum` is the sum of the examples' own losses, without L2. */
+  /** `lossSum` is the sum of the examples' own losses, without penalties. */
   async #judge(parameters: Float32Array, batch: Batch): Promise<Judgement> {
-    const data = denseOf(batch);
+    const data = graphDataset(batch.dataset);
     const engine = await this.#runtime.engine();
     const bound = this.#parameters.read(engine, parameters);
     const total = batch.rows.length;
-    const block = this.#judgeRows(total);
-    let lossSum = 0;
-    let correct = 0;
-    let squaredErrorSum = 0;
+    const block = this.#judgeRows(total, data);
+    const totals = { lossSum: 0, correct: 0, squaredErrorSum: 0 };
     for (let start = 0; start < total; start += block) {
       const judge = await this.#judging.get(keyOf(block, data), () =>
         this.#loadJudging(engine, block, data),
       );
       const count = Math.min(block, total - start);
-      gather(data, batch.rows, start, count, judge.rows);
+      judge.batch.gather(batch.rows, start, count);
       await judge.program.run({ ...judge.feeds, ...bound }, judge.fetches);
-      for (let i = 0; i < count; i++) lossSum += judge.losses[i] ?? 0;
-      if (data.classes > 0) correct += countCorrect(judge, count, this.#model.outputs);
-      else squaredErrorSum += sumSquaredErrors(judge, count);
+      for (let i = 0; i < count; i++) totals.lossSum += judge.losses[i] ?? 0;
+      this.#metric.add(judge.output, judge.batch.targets, count, totals);
     }
-    return data.classes > 0
-      ? { examples: total, lossSum, correct }
-      : { examples: total, lossSum, squaredErrorSum };
+    return this.#metric.judgement(total, totals);
   }
 
   /** A power of two that is enough for all rows, within the limits; a last block that is short is padded. */
-  #judgeRows(total: number): number {
-    const elements = this.#model.widest;
-    const limit = Math.max(1, Math.min(JUDGE_ROWS, Math.floor(JUDGE_ELEMENTS / elements)));
+  #judgeRows(total: number, data: GraphDataset): number {
+    this.#widest ??= judgingGraph(this.#trainable, 1, formatOf(data)).widest;
+    const limit = Math.max(1, Math.min(JUDGE_ROWS, Math.floor(JUDGE_ELEMENTS / this.#widest)));
     let rows = 1;
     while (rows < total && rows * 2 <= limit) rows *= 2;
     return rows;
   }
 
-  async #loadTraining(engine: Engine, size: number, data: DenseDataset): Promise<TrainProgram> {
-    const { graph, loss: name, gradients } = trainingGraph(this.#model, size, formatOf(data));
-    const rows = rowsFor(data, size, this.#model.outputs);
+  async #loadTraining(
+    engine: Engine,
+    objective: number,
+    size: number,
+    data: GraphDataset,
+  ): Promise<TrainProgram> {
+    const made = trainingGraph(this.#trainable, objective, size, formatOf(data));
     const loss = new Float32Array(1);
+    const batch = batchBuffers(engine, made.graph, data, size);
+    const randoms = randomBuffers(engine, made.randoms);
     return {
-      program: await engine.load(graph),
-      rows,
-      feeds: this.#batchTensors(engine, size, data, rows),
+      program: await engine.load(made.graph),
+      batch,
+      randoms,
+      feeds: { ...batch.feeds, ...randoms.feeds },
       loss,
-      lossFetch: { [name]: engine.tensor("float32", loss, []) },
-      gradients,
+      lossFetch: { [made.loss]: engine.tensor("float32", loss, []) },
+      updates: new Map([...made.gradients, ...made.changes]),
     };
   }
 
-  async #loadJudging(engine: Engine, size: number, data: DenseDataset): Promise<JudgeProgram> {
-    const { graph, output: name, losses } = judgingGraph(this.#model, size, formatOf(data));
-    const rows = rowsFor(data, size, this.#model.outputs);
-    const output = new Float32Array(size * this.#model.outputs);
-    const lossOf = new Float32Array(size);
+  async #loadJudging(engine: Engine, size: number, data: GraphDataset): Promise<JudgeProgram> {
+    const made = judgingGraph(this.#trainable, size, formatOf(data));
+    const output = new Float32Array(sizeOf(made.outputShape));
+    const losses = new Float32Array(size);
+    const batch = batchBuffers(engine, made.graph, data, size);
+    const randoms = randomBuffers(engine, made.randoms);
+    randoms.draw(this.#seed, "judge");
     return {
-      program: await engine.load(graph),
-      rows,
-      feeds: this.#batchTensors(engine, size, data, rows),
+      program: await engine.load(made.graph),
+      batch,
+      feeds: { ...batch.feeds, ...randoms.feeds },
       fetches: {
-        [name]: engine.tensor("float32", output, [size, this.#model.outputs]),
-        [losses]: engine.tensor("float32", lossOf, [size, 1]),
+        [made.output]: engine.tensor("float32", output, made.outputShape),
+        [made.losses]: engine.tensor("float32", losses, [size]),
       },
       output,
-      losses: lossOf,
-    };
-  }
-
-  #batchTensors(engine: Engine, size: number, data: DenseDataset, rows: Rows): Tensors {
-    const type = data.features instanceof Uint8Array ? "uint8" : "float32";
-    return {
-      [FEATURES]: engine.tensor(type, rows.features, [size, ...this.#model.input]),
-      [TARGETS]: engine.tensor("float32", rows.targets, [size, this.#model.outputs]),
+      losses,
     };
   }
 
@@ -201,34 +214,7 @@ export class GraphLearner implements Learner {
   }
 }
 
-function denseOf(batch: Batch): DenseDataset {
-  invariant(batch.dataset.kind === "dense", "a graph learns from rows of features");
-  return batch.dataset;
-}
-
-const formatOf = (data: DenseDataset): FeatureFormat => ({
-  type: data.features instanceof Uint8Array ? "uint8" : "float32",
-  scale: data.scale,
-  offset: data.offset,
-});
-
-const keyOf = (size: number, data: DenseDataset): string =>
-  `${size} ${data.features instanceof Uint8Array ? "uint8" : "float32"} ${data.scale} ${data.offset}`;
-
-/** Examples whose largest output (the first, if several are equal) is that of their class. */
-function countCorrect({ output, rows }: JudgeProgram, count: number, width: number): number {
-  let correct = 0;
-  for (let i = 0; i < count; i++) {
-    let best = 0;
-    for (let k = 1; k < width; k++)
-      if ((output[i * width + k] ?? 0) > (output[i * width + best] ?? 0)) best = k;
-    if (rows.targets[i * width + best] === 1) correct++;
-  }
-  return correct;
-}
-
-function sumSquaredErrors({ output, rows }: JudgeProgram, count: number): number {
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += ((output[i] ?? 0) - (rows.targets[i] ?? 0)) ** 2;
-  return sum;
-}
+const keyOf = (size: number, data: GraphDataset): string => {
+  const { type, scale, offset } = formatOf(data);
+  return `${size} ${type} ${scale} ${offset}`;
+};

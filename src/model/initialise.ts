@@ -27,12 +27,12 @@ export function initialiseTensors(
   for (const tensor of layout.tensors) {
     const start = starts.get(tensor.name);
     invariant(start, `${tensor.name} has no starting values`);
-    draw(viewOf(flat, tensor), start, random.stream(tensor.name));
+    drawStart(viewOf(flat, tensor), start, random.stream(tensor.name));
   }
   return flat;
 }
 
-function draw(values: Float32Array, start: Start, stream: Random): void {
+export function drawStart(values: Float32Array, start: Start, stream: Random): void {
   const next = drawer(start, stream);
   for (let k = 0; k < values.length; k++) values[k] = next();
 }

@@ -1,33 +1,30 @@
 /** Models as plain data: what an experiment file says, and what crosses to a compute thread. */
 import { z } from "zod";
 import type { DataShape } from "../core/dataset.ts";
+import { LayerSpec } from "./layer-spec.ts";
+import { TRAINING } from "./training-options.ts";
 
 const positive = z.number().int().positive();
 
-/** One layer of a sequential model, in the short form that people write: `relu`, `{ dense: 10 }`. */
-export const LayerSpec = z.union([
-  z.enum(["relu", "flatten"]),
-  z.strictObject({ dense: positive }),
-  z.strictObject({
-    conv: positive,
-    kernel: positive,
-    /** `same` keeps height and width at stride 1. */
-    padding: z.enum(["same", "valid"]).default("same"),
-    stride: positive.default(1),
-  }),
-  z.strictObject({ maxPool: positive }),
-]);
-export type LayerSpec = z.infer<typeof LayerSpec>;
+export { LayerSpec };
 
 export const SequentialSpec = z.strictObject({
   kind: z.literal("sequential"),
   layers: z.array(LayerSpec).min(1),
-  /** Of one example: -log of the right class's probability, or half the squared error. */
-  loss: z.enum(["softmax-cross-entropy", "squared-error"]).default("softmax-cross-entropy"),
-  /** Weight decay: adds l2/2 * |w|^2 of weights (not biases) to the loss. */
-  l2: z.number().nonnegative().default(0),
+  ...TRAINING,
 });
 export type SequentialSpec = z.infer<typeof SequentialSpec>;
+
+/** A model of any framework, as an ONNX file. */
+export const OnnxSpec = z.strictObject({
+  kind: z.literal("onnx"),
+  /** The file, looked for beside the run file and in the folders of data. */
+  path: z.string().min(1),
+  /** A safetensors file with other starting weights, by name. */
+  weights: z.string().min(1).optional(),
+  ...TRAINING,
+});
+export type OnnxSpec = z.infer<typeof OnnxSpec>;
 
 export const MatrixFactorisationSpec = z.strictObject({
   kind: z.literal("matrix-factorisation"),
@@ -39,7 +36,11 @@ export const MatrixFactorisationSpec = z.strictObject({
 export type MatrixFactorisationSpec = z.infer<typeof MatrixFactorisationSpec>;
 
 /** What the user writes under `model:`. */
-export const ModelOptions = z.discriminatedUnion("kind", [SequentialSpec, MatrixFactorisationSpec]);
+export const ModelOptions = z.discriminatedUnion("kind", [
+  SequentialSpec,
+  OnnxSpec,
+  MatrixFactorisationSpec,
+]);
 export type ModelOptions = z.infer<typeof ModelOptions>;
 
 /** A model together with the shape of the data it meets: all that `createLearner` needs. */
@@ -48,4 +49,9 @@ export interface ModelSpec {
   readonly data: DataShape;
   /** Mean of the targets, from metadata: the constant term of matrix factorisation. */
   readonly targetMean?: number | undefined;
+  /** Of a model that is a file: its bytes, and those of files that it refers to, by location. */
+  readonly file?: Uint8Array | undefined;
+  readonly external?: Readonly<Record<string, Uint8Array>> | undefined;
+  /** Seed of what steps draw: dropped units, noise. */
+  readonly seed?: number | undefined;
 }

@@ -2,6 +2,7 @@
  * What a schema cannot see: keys that are valid alone and impossible together, targets that nothing can
  * reach, names of sites that are not there.
  */
+import { lossKind } from "../model/training-options.ts";
 import { nearest } from "./file/nearest.ts";
 import type { Path } from "./file/source.ts";
 import type { KnownNetwork } from "./known.ts";
@@ -39,17 +40,29 @@ export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
   ];
 }
 
-const classifies = (spec: RunSpec): boolean =>
-  spec.model.kind === "sequential" && spec.model.loss === "softmax-cross-entropy";
+type Judged = "classes" | "numbers" | "loss alone";
 
-function modelAndData({ model, data }: RunSpec): Objections {
+/** What the test set says of a model: right classes, errors of numbers, or no more than its loss. */
+function judged({ model }: RunSpec): Judged {
+  if (model.kind === "matrix-factorisation") return "numbers";
+  const { loss, target } = model.objectives?.[0]?.terms[0] ?? model;
+  if (target !== "label") return "loss alone";
+  const kind = lossKind(loss);
+  if (kind === "softmax-cross-entropy" || kind === "binary-cross-entropy") return "classes";
+  return kind === "squared-error" || kind === "absolute-error" || kind === "huber"
+    ? "numbers"
+    : "loss alone";
+}
+
+function modelAndData(spec: RunSpec): Objections {
+  const { model, data } = spec;
   const found: Objection[] = [];
   if (model.kind === "matrix-factorisation" && data.kind !== "ratings") {
     const message = `matrix-factorisation learns from ratings, and data.kind is ${data.kind}`;
     found.push(pair(["model", "kind"], message, "use kind: sequential, or data of kind: ratings"));
   }
-  if (model.kind === "sequential" && data.kind === "ratings") {
-    const message = "a sequential model cannot read ratings (user, item, stars)";
+  if (model.kind !== "matrix-factorisation" && data.kind === "ratings") {
+    const message = `a model of kind ${model.kind} cannot read ratings (user, item, stars)`;
     found.push(pair(["model", "kind"], message, "use kind: matrix-factorisation"));
   }
   if (data.kind === "csv") {
@@ -60,10 +73,12 @@ function modelAndData({ model, data }: RunSpec): Objections {
     }
   }
   const regression = isRegression(data);
-  if (model.kind === "sequential" && regression !== undefined) {
+  const quality = judged(spec);
+  if (model.kind !== "matrix-factorisation" && regression !== undefined && quality !== "loss alone") {
     const wanted = regression ? "squared-error" : "softmax-cross-entropy";
-    if (model.loss !== wanted) {
-      const message = `loss ${model.loss} does not fit labels that are ${regression ? "numbers" : "classes"}`;
+    if (regression !== (quality === "numbers")) {
+      const labels = regression ? "numbers" : "classes";
+      const message = `loss ${lossKind(model.loss)} does not fit labels that are ${labels}`;
       found.push(pair(["model", "loss"], message, `use loss: ${wanted}`));
     }
   }
@@ -102,15 +117,20 @@ function split({ data }: RunSpec): Objections {
 function target(spec: RunSpec): Objections {
   const { stop } = spec;
   const found: Objection[] = [];
-  const classifier = classifies(spec);
-  if (stop.rmse !== undefined && classifier) {
-    const message = "a classifier has no rmse: this target is never reached";
-    found.push(pair(["stop", "rmse"], message, "use stop.accuracy or stop.loss"));
+  const quality = judged(spec);
+  if (stop.rmse !== undefined && quality !== "numbers") {
+    const what = quality === "classes" ? "a classifier" : "a model without labels";
+    const message = `${what} has no rmse: this target is never reached`;
+    const others = quality === "classes" ? "stop.accuracy or stop.loss" : "stop.loss";
+    found.push(pair(["stop", "rmse"], message, `use ${others}`));
   }
-  if (stop.accuracy !== undefined && !classifier) {
-    const what = spec.model.kind === "sequential" ? "a regression" : "matrix factorisation";
+  if (stop.accuracy !== undefined && quality !== "classes") {
+    const regression =
+      spec.model.kind === "matrix-factorisation" ? "matrix factorisation" : "a regression";
+    const what = quality === "numbers" ? regression : "a model without labels";
     const message = `${what} has no accuracy: this target is never reached`;
-    found.push(pair(["stop", "accuracy"], message, "use stop.rmse or stop.loss"));
+    const others = quality === "numbers" ? "stop.rmse or stop.loss" : "stop.loss";
+    found.push(pair(["stop", "accuracy"], message, `use ${others}`));
   } else if (stop.accuracy !== undefined && stop.accuracy > 0.9999) {
     found.push({
       code: "UNREACHABLE_TARGET",

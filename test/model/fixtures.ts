@@ -1,7 +1,7 @@
 /** Small data sets and models that the tests of learners share. */
 import type { DenseDataset } from "../../src/core/dataset.ts";
 import { createRandom, type Random } from "../../src/core/random.ts";
-import type { LayerSpec, ModelSpec } from "../../src/model/spec.ts";
+import { type LayerSpec, type ModelSpec, SequentialSpec } from "../../src/model/spec.ts";
 
 export const conv = (
   filters: number,
@@ -48,12 +48,7 @@ export const sequential = (
   data: DenseDataset,
   options: { loss?: "softmax-cross-entropy" | "squared-error"; l2?: number } = {},
 ): ModelSpec => ({
-  model: {
-    kind: "sequential",
-    layers: [...layers],
-    loss: options.loss ?? "softmax-cross-entropy",
-    l2: options.l2 ?? 0,
-  },
+  model: SequentialSpec.parse({ kind: "sequential", layers, ...options }),
   data: { kind: "dense", shape: data.shape, classes: data.classes },
 });
 

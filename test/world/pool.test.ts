@@ -4,7 +4,7 @@ import type { RatingsDataset } from "../../src/core/dataset.ts";
 import { shapeOf } from "../../src/core/dataset.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { createLearner } from "../../src/model/create.ts";
-import { LayerSpec, type ModelSpec } from "../../src/model/spec.ts";
+import { type ModelSpec, SequentialSpec } from "../../src/model/spec.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import { createComputePool } from "../../src/world/compute/pool.ts";
 import { makeDigits } from "./fixtures.ts";
@@ -29,12 +29,7 @@ function films(): RatingsDataset {
 const datasets = { digits: makeDigits(64), films: films() };
 const learners: Record<string, ModelSpec> = {
   softmax: {
-    model: {
-      kind: "sequential",
-      layers: ["flatten", LayerSpec.parse({ dense: 3 })],
-      loss: "softmax-cross-entropy",
-      l2: 0,
-    },
+    model: SequentialSpec.parse({ kind: "sequential", layers: ["flatten", { dense: 3 }] }),
     data: shapeOf(datasets.digits),
   },
   factors: {

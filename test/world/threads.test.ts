@@ -4,7 +4,7 @@ import { shapeOf } from "../../src/core/dataset.ts";
 import { createSimdKernels } from "../../src/core/kernels/simd.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { createLearner } from "../../src/model/create.ts";
-import { LayerSpec, type ModelSpec } from "../../src/model/spec.ts";
+import { type ModelSpec, SequentialSpec } from "../../src/model/spec.ts";
 import { createComputePool } from "../../src/world/compute/pool.ts";
 import type { NodeProgram } from "../../src/world/contract.ts";
 import { messageKind } from "../../src/world/message.ts";
@@ -13,12 +13,7 @@ import { makeDigits, makeNode, simulate } from "./fixtures.ts";
 const UPDATE = messageKind("update", "bulk", "update");
 const digits = makeDigits(120);
 const softmax: ModelSpec = {
-  model: {
-    kind: "sequential",
-    layers: ["flatten", LayerSpec.parse({ dense: 3 })],
-    loss: "softmax-cross-entropy",
-    l2: 0,
-  },
+  model: SequentialSpec.parse({ kind: "sequential", layers: ["flatten", { dense: 3 }] }),
   data: shapeOf(digits),
 };
 const nodes = ["alpha", "beta", "gamma"].map((site) => makeNode(site, "worker", 0));
