@@ -3,6 +3,8 @@ import { z } from "zod";
 
 const Role = z.enum(["numeric", "categorical", "label", "site", "ignore"]);
 
+const distinct = (names: readonly string[]): boolean => new Set(names).size === names.length;
+
 export const CsvSchema = z.strictObject({
   delimiter: z.string().length(1).default(","),
   /** Names of the columns, for files without a header. */
@@ -15,6 +17,19 @@ export const CsvSchema = z.strictObject({
     .discriminatedUnion("as", [
       /** Each distinct value is a class; `classes` lists them, else they are those that occur, sorted. */
       z.strictObject({ as: z.literal("class"), classes: z.array(z.string()).min(2).optional() }),
+      /**
+       * Classes as groups of values, in the order given, then `others` for every value that no group names;
+       * without `others` such a value is an error.
+       */
+      z
+        .strictObject({
+          as: z.literal("groups"),
+          groups: z.record(z.string(), z.array(z.string()).min(1)),
+          others: z.string().optional(),
+        })
+        .refine(({ groups }) => distinct(Object.values(groups).flat()), {
+          message: "a value belongs to one group",
+        }),
       /** Class 1 above the threshold, else 0. */
       z.strictObject({ as: z.literal("above"), threshold: z.number() }),
       /** A number to predict. */

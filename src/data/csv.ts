@@ -2,11 +2,12 @@
  * CSV tables by a schema. Reading keeps a table as it is: missing numbers are NaN, categories have their
  * names; encode.ts turns it into features.
  */
-import { type ByteSource, badData, sharedInts } from "./bytes.ts";
+import { type ByteSource, badData } from "./bytes.ts";
+import { canonical, type LabelReader, labelReader, numberOf } from "./csv-labels.ts";
 import type { CsvSchema } from "./csv-schema.ts";
 import { GrowingFloats, GrowingInts, Names } from "./growing.ts";
 import type { NaturalSites } from "./partition.ts";
-import { type CsvRecord, csvRecords, parseNumber } from "./text.ts";
+import { type CsvRecord, csvRecords } from "./text.ts";
 
 export interface NumericColumn {
   readonly kind: "numeric";
@@ -34,6 +35,8 @@ export interface CsvTable {
   readonly classes: readonly string[];
   /** The site column, or the files if there are several. */
   readonly natural: NaturalSites | undefined;
+  /** For each file, the rows up to its end. */
+  readonly rowsUpTo: readonly number[];
 }
 
 export interface NamedSource {
@@ -44,6 +47,7 @@ export interface NamedSource {
 /** Reads the files one after another as one table. They share the schema and have equal columns. */
 export async function readCsv(files: readonly NamedSource[], schema: CsvSchema): Promise<CsvTable> {
   let table: TableReader | undefined;
+  const rowsUpTo: number[] = [];
   for (const { file, source } of files) {
     let header: readonly string[] | undefined = schema.names;
     for await (const record of csvRecords(source, file, schema.delimiter)) {
@@ -53,10 +57,11 @@ export async function readCsv(files: readonly NamedSource[], schema: CsvSchema):
       table.expectHeader(header, record);
       if (!isHeader) table.add(record);
     }
+    rowsUpTo.push(table?.rows ?? 0);
   }
   if (table === undefined || table.rows === 0)
     throw badData({ file: files.map(({ file }) => file).join(", "), message: "holds no rows" });
-  return table.finish(files.length > 1);
+  return { ...table.finish(files.length > 1), rowsUpTo };
 }
 
 type Builder =
@@ -76,7 +81,7 @@ class TableReader {
   readonly #label: number;
   readonly #site: number;
   readonly #numbers = new GrowingFloats();
-  readonly #classes = new Names();
+  readonly #labels: LabelReader;
   readonly #siteOf = new GrowingInts();
   readonly #sites = new Names();
   readonly #fileOf = new GrowingInts();
@@ -105,8 +110,7 @@ class TableReader {
     });
     if (this.#features.length === 0)
       throw badData({ ...place, message: "the schema names no feature" });
-    if (schema.label.as === "class")
-      for (const name of schema.label.classes ?? []) this.#classes.numberOf(canonical(name));
+    this.#labels = labelReader(schema.label);
   }
 
   get rows(): number {
@@ -139,40 +143,14 @@ class TableReader {
       if (column.kind === "categorical")
         column.codes.push(missing ? -1 : column.names.numberOf(canonical(text)));
       else
-        column.values.push(
-          missing ? Number.NaN : this.#number(text, this.#header[column.at]!, place),
-        );
+        column.values.push(missing ? Number.NaN : numberOf(text, this.#header[column.at]!, place));
     }
-    this.#numbers.push(this.#target(label, place));
+    this.#numbers.push(this.#labels.read(label, place));
     this.#siteOf.push(this.#site < 0 ? 0 : this.#sites.numberOf(fields[this.#site]!));
     this.#fileOf.push(this.#files.numberOf(place.file));
   }
 
-  #number(text: string, name: string, place: CsvRecord["place"]): number {
-    const value = parseNumber(text);
-    if (value === undefined)
-      throw badData({ ...place, message: `${name} is "${text}", which is no number` });
-    return value;
-  }
-
-  #target(text: string, place: CsvRecord["place"]): number {
-    const { label } = this.#schema;
-    if (label.as === "number") return this.#number(text, "the label", place);
-    if (label.as === "above")
-      return this.#number(text, "the label", place) > label.threshold ? 1 : 0;
-    const known = this.#classes.size;
-    const index = this.#classes.numberOf(canonical(text));
-    if (label.classes && index >= known)
-      throw badData({
-        ...place,
-        message: `label "${text}" is out of range`,
-        fix: `the classes are ${label.classes.join(", ")}`,
-      });
-    return index;
-  }
-
-  finish(severalFiles: boolean): CsvTable {
-    const { label } = this.#schema;
+  finish(severalFiles: boolean): Omit<CsvTable, "rowsUpTo"> {
     const natural =
       this.#site >= 0
         ? { names: this.#sites.list(), of: this.#siteOf.shared() }
@@ -185,34 +163,7 @@ class TableReader {
         ? { kind: "numeric", name, values: column.values.shared() }
         : { kind: column.kind, name, names: column.names.list(), codes: column.codes.shared() };
     });
-    const table = { rows: this.rows, features, natural };
-    const numbers = this.#numbers.shared();
-    if (label.as === "number") return { ...table, labels: numbers, classes: [] };
-    const labels = sharedInts(this.rows);
-    if (label.as === "above") {
-      labels.set(numbers);
-      return {
-        ...table,
-        labels,
-        classes: [`at most ${label.threshold}`, `above ${label.threshold}`],
-      };
-    }
-    const found = this.#classes.list();
-    const classes = label.classes?.map(canonical) ?? sortedNames(found);
-    const place = found.map((name) => classes.indexOf(name));
-    for (let row = 0; row < this.rows; row++) labels[row] = place[numbers[row]!]!;
-    return { ...table, labels, classes };
+    const labels = this.#labels.finish(this.#numbers.shared());
+    return { rows: this.rows, features, natural, ...labels };
   }
 }
-
-/** Numbers as names are equal where the numbers are: 1.0 is 1. */
-function canonical(name: string): string {
-  const value = parseNumber(name);
-  return value === undefined ? name : String(value);
-}
-
-/** By number where all are numbers, else by text. */
-export const sortedNames = (names: readonly string[]): readonly string[] =>
-  names.every((name) => parseNumber(name) !== undefined)
-    ? [...names].sort((a, b) => Number(a) - Number(b))
-    : [...names].sort();

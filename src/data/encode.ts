@@ -4,7 +4,8 @@
  */
 import type { DenseDataset } from "../core/dataset.ts";
 import { sharedFloats } from "./bytes.ts";
-import { type CategoricalColumn, type CsvTable, type NumericColumn, sortedNames } from "./csv.ts";
+import type { CategoricalColumn, CsvTable, NumericColumn } from "./csv.ts";
+import { sortedNames } from "./csv-labels.ts";
 
 /** One column's part of the features. */
 interface Encoding {

@@ -14,8 +14,9 @@ import { type NamedBytes, readIdxDataset } from "./idx.ts";
 import { readLibsvm } from "./libsvm.ts";
 import type { NaturalSites } from "./partition.ts";
 import { holdOutPerUser, readRatings } from "./ratings.ts";
-import { holdOut, takeRows } from "./rows.ts";
+import { allRows, holdOut, takeRows } from "./rows.ts";
 import type { DataSpec } from "./spec.ts";
+import { readText } from "./text-windows.ts";
 
 /** How files are reached. */
 export interface DataHost {
@@ -58,6 +59,8 @@ export async function loadData(
       return loadCsv(spec, host, random);
     case "libsvm":
       return loadLibsvm(spec, host, random);
+    case "text":
+      return loadText(spec, host);
     default:
       return spec satisfies never;
   }
@@ -134,14 +137,20 @@ async function loadRatings(
 }
 
 async function loadCsv(spec: Spec<"csv">, host: DataHost, random: Random): Promise<LoadedData> {
-  const paths = typeof spec.path === "string" ? [spec.path] : spec.path;
-  const files = await Promise.all(paths.map((path) => read([path], host)));
+  const paths = listed(spec.path);
+  const files = await Promise.all(
+    [...paths, ...listed(spec.testPath ?? [])].map((path) => read([path], host)),
+  );
   const sources = files.map(({ file, bytes }) => ({ file, source: gunzipped(bytes, file) }));
   const schema = withSite(spec);
   const table = await readCsv(sources, schema);
-  const [train, test] = holdOut(table.rows, spec.testShare, random.stream("held out"));
+  const [train, test] =
+    spec.testPath === undefined
+      ? holdOut(table.rows, spec.testShare, random.stream("held out"))
+      : cutAt(table.rows, table.rowsUpTo[paths.length - 1] ?? 0);
   const all = encodeTable(table, train, schema.standardise);
-  const { natural } = table;
+  const named = paths.length > 1 || Object.values(schema.columns).includes("site");
+  const natural = named ? table.natural : undefined;
   return {
     train: takeRows(all, train),
     test: takeRows(all, test),
@@ -152,6 +161,14 @@ async function loadCsv(spec: Spec<"csv">, host: DataHost, random: Random): Promi
     origin: files.map(({ file }) => file).join(", "),
   };
 }
+
+const listed = (path: string | readonly string[]): readonly string[] =>
+  typeof path === "string" ? [path] : path;
+
+const cutAt = (rows: number, border: number): readonly [Uint32Array, Uint32Array] => [
+  allRows(border),
+  allRows(rows).subarray(border),
+];
 
 /** A split by a column makes that column the site; `file` stands for the files themselves. */
 function withSite({ schema, split }: Spec<"csv">): CsvSchema {
@@ -184,6 +201,11 @@ async function loadLibsvm(
     labels,
   });
   return { train: all.dataset, test: test.dataset, origin: file };
+}
+
+async function loadText(spec: Spec<"text">, host: DataHost): Promise<LoadedData> {
+  const { file, bytes } = await read([spec.path], host);
+  return { ...readText({ file, bytes: gunzipped(bytes, file) }, spec), origin: file };
 }
 
 /** Places of a path, likeliest first. `data/mnist` is also looked for as `mnist` in folders of data. */

@@ -47,6 +47,8 @@ export const DataSpec = z.discriminatedUnion("kind", [
     kind: z.literal("csv"),
     path: z.union([z.string(), z.array(z.string()).min(1)]),
     schema: CsvSchema,
+    /** Files of test rows. Absent: `testShare` of the rows is held out. */
+    testPath: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
     testShare: testShare.default(0.2),
     split,
   }),
@@ -59,6 +61,20 @@ export const DataSpec = z.discriminatedUnion("kind", [
     features: count,
     target: z.enum(["class", "number"]).default("class"),
     testShare: testShare.default(0.2),
+    split,
+  }),
+  /** A text for language models, as windows of tokens that each predict their successors. */
+  z.strictObject({
+    kind: z.literal("text"),
+    path: z.string(),
+    /** Tokens that a window reads. */
+    length: count.default(64),
+    /** Tokens between the starts of training windows; by default the length. */
+    stride: count.optional(),
+    /** `characters`: those of the training part, and one token for all others. `bytes`: 256 tokens. */
+    tokens: z.enum(["characters", "bytes"]).default("characters"),
+    /** Share of the text, its end, that is the test. */
+    testShare: testShare.default(0.1),
     split,
   }),
 ]);
