@@ -8,13 +8,14 @@ import { InputError, invariant } from "../../../core/errors.ts";
 import type { GraphBuilder } from "../builder.ts";
 import { describeNode, unsupportedError } from "../errors.ts";
 import { type Node, sameShape } from "../graph.ts";
+import { sumOf } from "./merge.ts";
 import { zerosLike } from "./rule.ts";
 import { GRADIENT_RULES } from "./table.ts";
 
 /**
  * Adds to `graph` the gradients of the scalar `loss` and answers the name of each parameter's gradient,
  * which has the parameter's shape. Errors: `InputError` for an operator without a rule and for a parameter
- * on which the loss does not depend.
+ * on which the loss does not depend, or only through operators that pass no gradient (Round).
  */
 export function differentiate(
   graph: GraphBuilder,
@@ -23,8 +24,9 @@ export function differentiate(
 ): Map<string, string> {
   const nodes = [...graph.nodes];
   const trained = reachedFrom(nodes, parameters);
-  const gradients = new Map<string, string>();
-  gradients.set(loss, graph.emit("Expand", [graph.scalar(1), graph.ints(graph.shapeOf(loss))]));
+  const gradients = new Gradients(graph);
+  const stops: Node[] = [];
+  gradients.add(loss, graph.emit("Expand", [graph.scalar(1), graph.ints(graph.shapeOf(loss))]));
   for (const node of nodes.reverse()) {
     const upstreamOf = (index: number): string | undefined =>
       gradients.get(node.outputs[index] ?? "");
@@ -40,12 +42,19 @@ export function differentiate(
     const needs = (index: number): boolean => trained.has(node.inputs[index] ?? "");
     const upstream = upstreamOf(0) ?? zerosLike(graph, node.outputs[0] as string);
     const parts = rule({ graph, node, upstream, upstreamOf, needs });
-    parts.forEach((part, i) => {
-      if (part !== undefined && needs(i))
-        accumulate(graph, gradients, node, node.inputs[i] as string, part);
+    node.inputs.forEach((input, i) => {
+      const part = parts[i];
+      if (part !== undefined && needs(i)) accumulate(graph, gradients, node, input, part);
     });
+    if (!node.inputs.some((_, i) => parts[i] !== undefined && needs(i))) stops.push(node);
   }
-  return new Map(parameters.map((name) => [name, found(gradients, name)]));
+  return new Map(
+    parameters.map((name) => {
+      const gradient = gradients.get(name);
+      if (gradient === undefined) throw unused(name, stops, reachedFrom(nodes.reverse(), [name]));
+      return [name, gradient];
+    }),
+  );
 }
 
 /** Values that depend on any of the parameters. */
@@ -57,9 +66,33 @@ function reachedFrom(nodes: readonly Node[], parameters: readonly string[]): Set
   return reached;
 }
 
+/** What has met at each value so far; added up when it is asked for. */
+class Gradients {
+  readonly #graph: GraphBuilder;
+  readonly #parts = new Map<string, string[]>();
+
+  constructor(graph: GraphBuilder) {
+    this.#graph = graph;
+  }
+
+  add(value: string, part: string): void {
+    const parts = this.#parts.get(value);
+    if (parts) parts.push(part);
+    else this.#parts.set(value, [part]);
+  }
+
+  get(value: string): string | undefined {
+    const parts = this.#parts.get(value);
+    if (!parts) return undefined;
+    const sum = sumOf(this.#graph, parts);
+    this.#parts.set(value, [sum]);
+    return sum;
+  }
+}
+
 function accumulate(
   graph: GraphBuilder,
-  gradients: Map<string, string>,
+  gradients: Gradients,
   node: Node,
   value: string,
   part: string,
@@ -68,19 +101,23 @@ function accumulate(
     sameShape(graph.shapeOf(part), graph.shapeOf(value)),
     `${describeNode(node)}: gradient [${graph.shapeOf(part)}] of ${value} [${graph.shapeOf(value)}]`,
   );
-  const known = gradients.get(value);
-  gradients.set(value, known === undefined ? part : graph.emit("Add", [known, part]));
+  gradients.add(value, part);
 }
 
-function found(gradients: Map<string, string>, parameter: string): string {
-  const gradient = gradients.get(parameter);
-  if (gradient === undefined)
-    throw new InputError([
-      {
-        code: "GRAPH_UNUSED_PARAMETER",
-        message: `the loss does not depend on parameter ${parameter}`,
-        fix: "freeze it or remove it",
-      },
-    ]);
-  return gradient;
+function unused(
+  parameter: string,
+  stops: readonly Node[],
+  reached: ReadonlySet<string>,
+): InputError {
+  const stop = stops.find((node) => node.inputs.some((input) => reached.has(input)));
+  const how = stop
+    ? `depends on parameter ${parameter} only through what no gradient passes: ${describeNode(stop)}`
+    : `does not depend on parameter ${parameter}`;
+  return new InputError([
+    {
+      code: "GRAPH_UNUSED_PARAMETER",
+      message: `the loss ${how}`,
+      fix: "freeze it or remove it",
+    },
+  ]);
 }

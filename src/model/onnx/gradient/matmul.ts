@@ -1,6 +1,9 @@
 /** Gradients of matrix products. g = dLoss/dY. */
-import { floatAttribute, intAttribute } from "../graph.ts";
-import { type GradientContext, type GradientRule, inputOf, unbroadcast } from "./rule.ts";
+import type { GraphBuilder } from "../builder.ts";
+import { floatAttribute, intAttribute, sizeOf } from "../graph.ts";
+import { broadcast } from "../shape/rule.ts";
+import { einsum } from "./einsum.ts";
+import { type GradientContext, type GradientRule, inputOf, reshape, unbroadcast } from "./rule.ts";
 
 /** Y = alpha A' B' + beta C. With A' = A: dA = alpha g B'^T; with A' = A^T: dA = alpha B' g^T; B likewise. */
 const gemm: GradientRule = (at) => {
@@ -32,9 +35,56 @@ function addend(at: GradientContext, c: string): string {
   return beta === 1 ? sum : at.graph.emit("Mul", [sum, at.graph.scalar(beta)]);
 }
 
-/** dA = g B^T, dB = A^T g over the last two axes, summed over broadcast batch axes. */
+/**
+ * dA = g B^T, dB = A^T g over the last two axes, summed over broadcast batch axes. A factor of one
+ * dimension is a matrix of one row or column. The usual trained weight, a matrix without batch axes on the
+ * right, has ONE product over all rows of the batch, however many axes that has.
+ */
 const matMul: GradientRule = (at) => {
-  const { graph, upstream } = at;
+  const { graph } = at;
+  const [a, b] = [inputOf(at, 0), inputOf(at, 1)];
+  const [shapeA, shapeB] = [graph.shapeOf(a), graph.shapeOf(b)];
+  const left = shapeA.length === 1 ? [1, ...shapeA] : shapeA;
+  const right = shapeB.length === 1 ? [...shapeB, 1] : shapeB;
+  const [m = 1, k = 1] = left.slice(-2);
+  const [, n = 1] = right.slice(-2);
+  const batch = broadcast(left.slice(0, -2), right.slice(0, -2)) ?? [];
+  const flatRight = sizeOf(right) === k * n && sizeOf(batch) * m * k === sizeOf(left);
+  const products = flatRight ? rowsTimesMatrix : batchedProducts;
+  const rows = sizeOf(batch) * m;
+  const [asA, asB, asG] = flatRight
+    ? [
+        [rows, k],
+        [k, n],
+        [rows, n],
+      ]
+    : [left, right, [...batch, m, n]];
+  const { dA, dB } = products(
+    graph,
+    reshape(graph, a, asA),
+    reshape(graph, b, asB),
+    reshape(graph, at.upstream, asG),
+  );
+  const finish = (gradient: string, to: readonly number[], given: readonly number[]): string =>
+    reshape(graph, unbroadcast(graph, gradient, to), given);
+  return [
+    at.needs(0) ? finish(dA(), asA, shapeA) : undefined,
+    at.needs(1) ? finish(dB(), asB, shapeB) : undefined,
+  ];
+};
+
+interface Products {
+  dA(): string;
+  dB(): string;
+}
+
+const rowsTimesMatrix = (graph: GraphBuilder, a: string, b: string, g: string): Products => ({
+  dA: () => graph.emit("Gemm", [g, b], { transB: { int: 1 } }),
+  dB: () => graph.emit("Gemm", [a, g], { transA: { int: 1 } }),
+});
+
+/** (ONNX Runtime fuses these Transposes into the products.) */
+const batchedProducts = (graph: GraphBuilder, a: string, b: string, g: string): Products => {
   const swapped = (name: string): string => {
     const order = graph.shapeOf(name).map((_, axis) => axis);
     const last = order.length - 1;
@@ -42,16 +92,14 @@ const matMul: GradientRule = (at) => {
       perm: { ints: [...order.slice(0, -2), last, last - 1] },
     });
   };
-  const [a, b] = [inputOf(at, 0), inputOf(at, 1)];
-  const finish = (left: string, right: string, like: string): string =>
-    unbroadcast(graph, graph.emit("MatMul", [left, right]), graph.shapeOf(like));
-  return [
-    at.needs(0) ? finish(upstream, swapped(b), a) : undefined,
-    at.needs(1) ? finish(swapped(a), upstream, b) : undefined,
-  ];
+  return {
+    dA: () => graph.emit("MatMul", [g, swapped(b)]),
+    dB: () => graph.emit("MatMul", [swapped(a), g]),
+  };
 };
 
-export const matmulGradients = { Gemm: gemm, MatMul: matMul } satisfies Record<
-  string,
-  GradientRule
->;
+export const matmulGradients = {
+  Einsum: einsum,
+  Gemm: gemm,
+  MatMul: matMul,
+} satisfies Record<string, GradientRule>;

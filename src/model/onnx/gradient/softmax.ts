@@ -1,4 +1,8 @@
-/** Gradients of what losses are made of. y is the output, g = dLoss/dy. */
+/**
+ * Gradients of what losses are made of. y is the output, g = dLoss/dy. No exponential of anything positive
+ * is taken, so nothing overflows. Hardmax is flat.
+ */
+import { flat } from "./formula.ts";
 import { type GradientContext, type GradientRule, lastAxis, outputOf } from "./rule.ts";
 
 const sumOver = (at: GradientContext, value: string): string =>
@@ -19,6 +23,7 @@ const softmax: GradientRule = (at) => {
 };
 
 export const softmaxGradients = {
+  Hardmax: flat,
   LogSoftmax: logSoftmax,
   Softmax: softmax,
 } satisfies Record<string, GradientRule>;
