@@ -6,11 +6,12 @@
 import { invariant } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { type Layout, viewOf } from "./layout.ts";
-import type { Parameter } from "./onnx/sequential.ts";
 
 /** How a tensor starts. */
 export type Start =
   | { readonly kind: "zeros" | "ones" }
+  /** With the values that its initializer holds. */
+  | { readonly kind: "given" }
   | { readonly kind: "he-normal"; readonly fanIn: number }
   | { readonly kind: "glorot-uniform"; readonly fanIn: number; readonly fanOut: number }
   | { readonly kind: "normal"; readonly deviation: number }
@@ -32,12 +33,14 @@ export function initialiseTensors(
   return flat;
 }
 
+/** Fills `values` from a stream of their own; `given` ones stay. */
 export function drawStart(values: Float32Array, start: Start, stream: Random): void {
+  if (start.kind === "given") return;
   const next = drawer(start, stream);
   for (let k = 0; k < values.length; k++) values[k] = next();
 }
 
-function drawer(start: Start, stream: Random): () => number {
+function drawer(start: Exclude<Start, { kind: "given" }>, stream: Random): () => number {
   const normal = (deviation: number) => () => deviation * stream.normal();
   const uniform = (limit: number) => () => limit * (2 * stream.next() - 1);
   switch (start.kind) {
@@ -54,25 +57,4 @@ function drawer(start: Start, stream: Random): () => number {
     case "uniform":
       return uniform(start.limit);
   }
-}
-
-export function initialise(
-  layout: Layout,
-  parameters: readonly Parameter[],
-  random: Random,
-): Float32Array {
-  const flat = new Float32Array(layout.length);
-  parameters.forEach((parameter, i) => {
-    const tensor = layout.tensors[i];
-    if (!tensor || parameter.role === "bias") return;
-    const stream = random.stream(parameter.name);
-    const values = viewOf(flat, tensor);
-    const deviation = Math.sqrt(2 / parameter.fanIn);
-    const limit = Math.sqrt(6 / (parameter.fanIn + parameter.fanOut));
-    for (let k = 0; k < values.length; k++)
-      values[k] = parameter.rectified
-        ? deviation * stream.normal()
-        : limit * (2 * stream.next() - 1);
-  });
-  return flat;
 }

@@ -5,10 +5,10 @@
  */
 import { invariant } from "../../core/errors.ts";
 import type { Start } from "../initialise.ts";
+import type { LayerSpec } from "../layer-spec.ts";
 import type { Attributes, ElementType, Initializer, Node } from "../onnx/graph.ts";
 import { sizeOf } from "../onnx/graph.ts";
 import type { Dimension, Model, ModelValue } from "../onnx/model.ts";
-import type { LayerSpec } from "../spec.ts";
 import { applyLayers } from "./apply.ts";
 
 export type { Start };
@@ -27,6 +27,9 @@ export interface Result {
   /** Absent: the type of the first input. */
   readonly type?: ElementType;
 }
+
+/** Weights get zeros when the model is built, all from one array. */
+const NO_VALUES = new Float32Array(0);
 
 const OPSET = 22;
 const IR_VERSION = 10;
@@ -49,7 +52,7 @@ export class ModelBuilder {
   /** A trained float32 tensor. */
   weight(name: string, shape: readonly number[], start: Start): ModelValue {
     this.#starts.set(name, start);
-    return this.tensor(name, shape, new Float32Array(sizeOf(shape)));
+    return this.tensor(name, shape, NO_VALUES);
   }
 
   /** A tensor that is not trained: a constant, or state that the model itself keeps. */
@@ -70,6 +73,33 @@ export class ModelBuilder {
     return this.#shared(`ints_${values.join("_")}`, [values.length], data);
   }
 
+  /** The same elements under other sizes; -1 stands for the batch. */
+  reshape(value: ModelValue, sizes: readonly number[], result: Result): ModelValue {
+    return this.node("Reshape", [value, this.ints(sizes)], {}, result);
+  }
+
+  /** Axis i of the answer is axis order[i] of the value. */
+  transpose(value: ModelValue, order: readonly number[], name: string): ModelValue {
+    const shape = order.map((axis) => value.shape[axis] ?? "");
+    return this.node("Transpose", [value], { perm: { ints: order } }, { name, shape });
+  }
+
+  /** The sum of two values whose shapes are equal or broadcast to the first's. */
+  add(a: ModelValue, b: ModelValue): ModelValue {
+    return this.node("Add", [a, b], {}, { name: this.layerName("add"), shape: a.shape });
+  }
+
+  /** Values side by side along an axis (1: features or channels). */
+  concat(values: readonly ModelValue[], axis = 1): ModelValue {
+    const [first] = values;
+    invariant(first, "nothing to concatenate");
+    const sizes = values.map(({ shape }) => Number(shape[axis]));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const shape = first.shape.map((size, i) => (i === axis ? total : size));
+    const name = this.layerName("concat");
+    return this.node("Concat", values, { axis: { int: axis } }, { name, shape });
+  }
+
   /** Adds a node with one output. Whether shapes fit is the caller's to know; `bindModel` proves it. */
   node(
     operator: string,
@@ -80,7 +110,7 @@ export class ModelBuilder {
     return this.nodes(operator, inputs, attributes, [result])[0] as ModelValue;
   }
 
-  /** Adds a node with several outputs; those without a name are left out. It is called as the last one. */
+  /** Adds a node with several outputs, those without a name left out; it is called as the first that is there. */
   nodes(
     operator: string,
     inputs: readonly (ModelValue | undefined)[],
@@ -93,7 +123,7 @@ export class ModelBuilder {
       type: type ?? inputs[0]?.type ?? "float32",
     }));
     this.#nodes.push({
-      name: outputs.at(-1)?.name ?? "",
+      name: outputs.find(({ name }) => name !== "")?.name ?? "",
       operator,
       inputs: inputs.map((input) => input?.name ?? ""),
       outputs: outputs.map((output) => output.name),
@@ -110,8 +140,12 @@ export class ModelBuilder {
   }
 
   /** Puts layers one after another on a value. Errors: `InputError` MODEL_SHAPE with the layer's place. */
-  apply(input: ModelValue, layers: readonly LayerSpec[]): ModelValue {
-    return applyLayers(this, input, layers);
+  apply(
+    input: ModelValue,
+    layers: readonly LayerSpec[],
+    options: { readonly vocabulary?: number } = {},
+  ): ModelValue {
+    return applyLayers(this, input, layers, options.vocabulary);
   }
 
   /** The model with these outputs. */
@@ -127,9 +161,18 @@ export class ModelBuilder {
       nodes: [...this.#nodes],
       inputs: [...this.#inputs],
       outputs,
-      initializers: [...this.#initializers.values()],
+      initializers: this.#withZeros(),
     };
     return { model, starts: new Map(this.#starts) };
+  }
+
+  #withZeros(): Initializer[] {
+    const tensors = [...this.#initializers.values()];
+    const sizes = tensors.map(({ name, shape }) => (this.#starts.has(name) ? sizeOf(shape) : 0));
+    const zeros = new Float32Array(Math.max(0, ...sizes));
+    return tensors.map((tensor, i) =>
+      this.#starts.has(tensor.name) ? { ...tensor, data: zeros.subarray(0, sizes[i]) } : tensor,
+    );
   }
 
   #shared(name: string, shape: readonly number[], data: Float32Array | BigInt64Array): ModelValue {

@@ -1,8 +1,8 @@
 /** What a layer sees while it is put on a value, and what all layers share. */
 import { InputError } from "../../core/errors.ts";
 import type { Start } from "../initialise.ts";
+import type { LayerSpec } from "../layer-spec.ts";
 import type { Dimension, ModelValue } from "../onnx/model.ts";
-import type { LayerSpec } from "../spec.ts";
 import type { ModelBuilder } from "./builder.ts";
 
 /** Where a row of layers stands in a model. */
@@ -11,6 +11,8 @@ export interface Place {
   readonly path: readonly (string | number)[];
   /** Whether a rectifier follows the last layer. */
   readonly rectified: boolean;
+  /** Number of different tokens of the data, where they are text. */
+  readonly vocabulary?: number | undefined;
 }
 
 export interface LayerContext {
@@ -23,6 +25,9 @@ export interface LayerContext {
   readonly path: readonly (string | number)[];
   /** Whether a ReLU or a kin of it follows: He's starting values instead of Glorot's. */
   readonly rectified: boolean;
+  readonly vocabulary?: number | undefined;
+  /** Layers inside this one, under a key of its spec, on its input. */
+  within(layers: readonly LayerSpec[], key: string): ModelValue;
 }
 
 export type Layer<Spec> = (at: LayerContext, spec: Spec) => ModelValue;
@@ -36,6 +41,14 @@ export const batched = (at: LayerContext, shape: readonly number[]): readonly Di
   at.input.shape[0] ?? "batch",
   ...shape,
 ];
+
+/** Axes of a sequence. */
+export function sequenceShape(at: LayerContext): { time: number; features: number } {
+  const [time, features, ...more] = exampleShape(at.input);
+  if (time === undefined || features === undefined || more.length > 0)
+    throw layerError(at, "needs a sequence [time, features]", "put { embedding: … } before it");
+  return { time, features };
+}
 
 /** `{"dense":3} needs one axis, but meets [2, 6, 7]` */
 export const layerError = (at: LayerContext, problem: string, fix?: string): InputError =>

@@ -47,3 +47,30 @@ export function windowAttributes(window: Window, spatial: readonly number[]): At
       : { pads: { ints: [...pads.map(([begin]) => begin), ...pads.map(([, end]) => end)] } }),
   };
 }
+
+/**
+ * The window of a transposed convolution: sizes and attributes. `same`: sizes times the stride, the odd
+ * element cut at the end; a kernel smaller than the stride leaves elements at the end that only have a bias.
+ */
+export function transposed(
+  window: Window,
+  spatial: readonly number[],
+): { sizes: readonly number[]; attributes: Attributes } {
+  const { stride } = window;
+  const full = spatial.map((size) => (size - 1) * stride + spanOf(window));
+  const sizes = window.padding === "valid" ? full : spatial.map((size) => size * stride);
+  const cut = spatial.map((_, axis) => (full[axis] ?? 0) - (sizes[axis] ?? 0));
+  const begin = cut.map((total) => Math.floor(Math.max(0, total) / 2));
+  const end = cut.map((total) => Math.ceil(Math.max(0, total) / 2));
+  return {
+    sizes,
+    attributes: {
+      kernel_shape: { ints: spatial.map(() => window.kernel) },
+      strides: { ints: spatial.map(() => stride) },
+      pads: { ints: [...begin, ...end] },
+      ...(cut.some((total) => total < 0)
+        ? { output_padding: { ints: cut.map((total) => Math.max(0, -total)) } }
+        : {}),
+    },
+  };
+}
