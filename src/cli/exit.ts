@@ -16,13 +16,14 @@ const MISSING: ReadonlySet<string> = new Set([
   "MISSING_DATA",
   "MISSING_FILE",
   "MISSING_GRID",
+  "MISSING_MODEL",
   "MISSING_RUN",
   "DOWNLOAD_FAILED",
   "FETCH_BY_HAND",
 ]);
 
 /** Codes of bad input that are not tied to a place in a file. */
-const BAD: ReadonlySet<string> = new Set(["UNKNOWN_DATA"]);
+const BAD: ReadonlySet<string> = new Set(["UNKNOWN_DATA", "EXPORT_EXISTS", "EXPORT_NO_GRAPH"]);
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof PangaeaError && MISSING.has(error.code)) return EXIT.missingData;

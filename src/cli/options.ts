@@ -7,6 +7,9 @@ export interface CommonOptions {
   readonly debug?: boolean | undefined;
 }
 
+/** What `pangaea export` writes. */
+export const EXPORT_FORMATS = ["onnx", "safetensors", "npz"] as const;
+
 export interface RunOptions extends CommonOptions {
   readonly seed?: number | undefined;
   readonly out?: string | undefined;

@@ -1,14 +1,16 @@
 /** The verbs and their options. Everything heavy is imported by the verb that needs it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { DataOptions } from "./commands/data.ts";
+import type { ExportOptions } from "./commands/export.ts";
 import type { CompareOptions } from "./commands/run.ts";
 import type { Engine } from "./engine.ts";
 import { packageRoot } from "./folders.ts";
 import type { Io } from "./io.ts";
 import {
   type CommonOptions,
+  EXPORT_FORMATS,
   list,
   positive,
   type RunOptions,
@@ -27,6 +29,7 @@ const EXAMPLES = `Examples:
   pangaea run my.yaml --set between.significance=0.02   change a key
   pangaea compare my.yaml --between stretched,gaia --within bsp,ssp:3
   pangaea report runs/my-1                              the report again, from the log
+  pangaea export runs/my-1 --format onnx                the trained model for other programs
 `;
 
 const PAGE = `
@@ -108,6 +111,18 @@ function buildProgram(
     .action(async (folder: string, options: CommonOptions) => {
       const { reportCommand } = await import("./commands/report.ts");
       done(await reportCommand(folder, options, io));
+    });
+
+  withCommon(program.command("export").argument("<run>", "the folder of a run"))
+    .description("write the trained model for other programs")
+    .addOption(
+      new Option("--format <name>", "what to write").choices(EXPORT_FORMATS).default("onnx"),
+    )
+    .option("--site <name>", "the copy of one site, where sites differ")
+    .option("--out <file>", "where to write (default: in the run's folder)")
+    .action(async (folder: string, options: ExportOptions) => {
+      const { exportCommand } = await import("./commands/export.ts");
+      done(await exportCommand(folder, options, io));
     });
 
   addData(program, io, done);

@@ -1,12 +1,15 @@
 /** From a model as plain data to the learner that trains it. */
 import { invariant } from "../core/errors.ts";
 import type { BuiltModel } from "./build/builder.ts";
-import { sequentialModel } from "./onnx/sequential.ts";
 import { GraphLearner } from "./graph-learner.ts";
 import type { Learner } from "./learner.ts";
 import { MatrixFactorisation } from "./matrix-factorisation.ts";
+import { modelError } from "./model-error.ts";
+import { sizeOf } from "./onnx/graph.ts";
+import type { Model } from "./onnx/model.ts";
 import { readModel } from "./onnx/proto/read.ts";
 import { createRuntime, type Runtime } from "./onnx/run.ts";
+import { sequentialModel } from "./onnx/sequential.ts";
 import type { ModelSpec } from "./spec.ts";
 import { makeTrainable, type Trainable } from "./trainable.ts";
 
@@ -22,16 +25,69 @@ export function createLearner(spec: ModelSpec, runtime: Runtime = createRuntime(
   return new GraphLearner(trainableOf(spec), spec.seed ?? 0, runtime);
 }
 
-/** The model of a spec as a graph, ready for training. Errors: as `createLearner`; not for matrix factorisation. */
+/** The model of a spec, ready for training. Errors: as `createLearner`; not for matrix factorisation. */
 export function trainableOf(spec: ModelSpec): Trainable {
   const { model, data } = spec;
   invariant(model.kind !== "matrix-factorisation", "matrix factorisation is no graph");
-  return makeTrainable(graphModel(spec), data, model);
+  return makeTrainable(builtModel(spec), data, model);
 }
 
-function graphModel({ model, data, file, external }: ModelSpec): BuiltModel {
-  if (model.kind === "sequential") return sequentialModel(model, data);
+/** The model of a spec as a graph with the values it starts from, or zeros where those are drawn. */
+export const graphOf = (spec: ModelSpec): Model | undefined =>
+  spec.model.kind === "matrix-factorisation" ? undefined : builtModel(spec).model;
+
+function builtModel(spec: ModelSpec): BuiltModel {
+  const { model, values } = spec;
+  invariant(model.kind !== "matrix-factorisation", "matrix factorisation is no graph");
+  const built = model.kind === "sequential" ? sequentialModel(model, spec.data) : fromFile(spec);
+  return values ? withValues(built, values) : built;
+}
+
+function fromFile({ model, file, external }: ModelSpec): BuiltModel {
   invariant(model.kind === "onnx" && file, "the bytes of the model's file are read by the run");
   const read = readModel(file, { name: model.path, external: (location) => external?.[location] });
   return { model: read, starts: new Map() };
+}
+
+/** Other starting values, by name; names that the model lacks are no fault as long as one fits. */
+function withValues(
+  { model, starts }: BuiltModel,
+  values: Readonly<Record<string, Float32Array>>,
+): BuiltModel {
+  const given = (name: string): Float32Array | undefined =>
+    Object.hasOwn(values, name) ? values[name] : undefined;
+  const misfit = model.initializers.find(({ name, shape }) => {
+    const data = given(name);
+    return data !== undefined && data.length !== sizeOf(shape);
+  });
+  if (misfit)
+    throw modelError(
+      "MODEL_WEIGHTS",
+      ["weights"],
+      `tensor ${misfit.name} has ${given(misfit.name)?.length} elements there, the model's [${misfit.shape.join(", ")}]`,
+    );
+  if (!model.initializers.some(({ name }) => given(name)))
+    throw modelError(
+      "MODEL_WEIGHTS",
+      ["weights"],
+      `no tensor there has a name of the model's: ${Object.keys(values).slice(0, 5).join(", ")}`,
+      {
+        fix: `names of the model: ${model.initializers
+          .slice(0, 5)
+          .map(({ name }) => name)
+          .join(", ")}`,
+      },
+    );
+  return {
+    model: {
+      ...model,
+      initializers: model.initializers.map((tensor) => ({
+        ...tensor,
+        data: given(tensor.name) ?? tensor.data,
+      })),
+    },
+    starts: new Map(
+      [...starts].map(([name, start]) => [name, given(name) ? { kind: "given" as const } : start]),
+    ),
+  };
 }

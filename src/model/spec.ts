@@ -11,6 +11,8 @@ export { LayerSpec };
 export const SequentialSpec = z.strictObject({
   kind: z.literal("sequential"),
   layers: z.array(LayerSpec).min(1),
+  /** A safetensors file with starting weights, by name. */
+  weights: z.string().min(1).optional(),
   ...TRAINING,
 });
 export type SequentialSpec = z.infer<typeof SequentialSpec>;
@@ -52,6 +54,8 @@ export interface ModelSpec {
   /** Of a model that is a file: its bytes, and those of files that it refers to, by location. */
   readonly file?: Uint8Array | undefined;
   readonly external?: Readonly<Record<string, Uint8Array>> | undefined;
+  /** Starting values of tensors, in place of drawn ones or the file's. */
+  readonly values?: Readonly<Record<string, Float32Array>> | undefined;
   /** Seed of what steps draw: dropped units, noise. */
   readonly seed?: number | undefined;
 }

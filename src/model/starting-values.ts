@@ -15,14 +15,11 @@ export function startingValues(
   const given = new Map([...trained, ...states].map((tensor) => [tensor.name, tensor.data]));
   for (const tensor of layout.tensors) {
     const values = viewOf(flat, tensor);
-    const start = starts.get(tensor.name);
-    if (start) {
-      drawStart(values, start, random.stream(tensor.name));
-      continue;
-    }
     const data = given.get(tensor.name);
     invariant(data instanceof Float32Array, `${tensor.name} has no starting values`);
     values.set(data);
+    const start = starts.get(tensor.name);
+    if (start) drawStart(values, start, random.stream(tensor.name));
   }
   return flat;
 }

@@ -74,7 +74,11 @@ function modelAndData(spec: RunSpec): Objections {
   }
   const regression = isRegression(data);
   const quality = judged(spec);
-  if (model.kind !== "matrix-factorisation" && regression !== undefined && quality !== "loss alone") {
+  if (
+    model.kind !== "matrix-factorisation" &&
+    regression !== undefined &&
+    quality !== "loss alone"
+  ) {
     const wanted = regression ? "squared-error" : "softmax-cross-entropy";
     if (regression !== (quality === "numbers")) {
       const labels = regression ? "numbers" : "classes";

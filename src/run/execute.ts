@@ -3,7 +3,6 @@
  * specification, lets virtual time pass, judges and stops by the rules.
  */
 import type { Dataset } from "../core/dataset.ts";
-import { shapeOf } from "../core/dataset.ts";
 import { InputError } from "../core/errors.ts";
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
@@ -11,7 +10,7 @@ import { createKernels } from "../core/kernels/create.ts";
 import { createPhantomKernels } from "../core/kernels/phantom.ts";
 import { createRandom, type Random } from "../core/random.ts";
 import type { LoadedData } from "../data/load.ts";
-import { createLearner } from "../model/create.ts";
+import { createLearner, graphOf } from "../model/create.ts";
 import type { Learner } from "../model/learner.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { createBetween, createWithin } from "../sync/algorithms.ts";
@@ -23,6 +22,7 @@ import type { NodeInfo, NodeProgram } from "../world/contract.ts";
 import { Simulation } from "../world/simulated/simulation.ts";
 import { loadRunData } from "./data.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
+import { loadRunModel } from "./model.ts";
 import { CopyObserver, type Judge, judgeAll, type Sighting } from "./observer.ts";
 import { networkFacts, planSites } from "./plan.ts";
 import type { Grid } from "./presets/grid.ts";
@@ -60,6 +60,7 @@ export async function executeRun(
 ): Promise<RunOutcome> {
   const grid = await loadGrid(spec.sites, host);
   const data = await loadRunData(spec, host, shared.data);
+  const model = await loadRunModel(spec, data, host);
   const key = arithmeticKey(
     spec,
     grid.topology.sites.map((site) => site.id),
@@ -67,18 +68,19 @@ export async function executeRun(
   const known = key === undefined ? undefined : shared.recordings.get(key);
   if (!known) {
     const recording = key === undefined ? undefined : newRecording();
-    const outcome = await new SimulatedRun(spec, host, { grid, data, recording }).execute();
+    const outcome = await new SimulatedRun(spec, host, { grid, data, model, recording }).execute();
     if (key !== undefined && recording?.final && outcome.reason !== "interrupted") {
       shared.recordings.set(key, { name: title, recording });
     }
     return outcome;
   }
-  return new SimulatedRun(spec, host, { grid, data, replay: known }).execute();
+  return new SimulatedRun(spec, host, { grid, data, model, replay: known }).execute();
 }
 
 interface Ground {
   readonly grid: Grid;
   readonly data: LoadedData;
+  readonly model: ModelSpec;
   /** Write the arithmetic down here. */
   readonly recording?: Recording | undefined;
   /** Take the arithmetic from here. */
@@ -109,11 +111,7 @@ class SimulatedRun {
     this.#random = createRandom(spec.seed, "run");
     this.#kernels = ground.replay ? createPhantomKernels() : createKernels();
     const { train, test } = ground.data;
-    this.#model = {
-      model: spec.model,
-      data: shapeOf(train),
-      ...(train.kind === "ratings" ? { targetMean: mean(train.ratings) } : {}),
-    };
+    this.#model = ground.model;
     this.#learner = createLearner(this.#model);
     const random = this.#random.stream("split");
     this.#sites = planSites(spec, ground.grid, train, ground.data.natural, random);
@@ -377,6 +375,7 @@ class SimulatedRun {
       spec: this.#spec,
       reason: reason as RunOutcome["reason"],
       layout: this.#learner.layout,
+      graph: graphOf(this.#model),
     };
     // What a run that is timed again had reached when it was interrupted was never computed.
     if (replay && reason === "interrupted") return { ...base, models: [], global: undefined };
@@ -399,12 +398,6 @@ class SimulatedRun {
       global: { parameters: average, origin: "the mean of the sites' copies" },
     };
   }
-}
-
-function mean(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / Math.max(1, values.length);
 }
 
 /** Which test ratings belong to the users whose factors lie at a worker. */

@@ -4,6 +4,8 @@
  */
 import { writeSafetensors } from "../codec/safetensors.ts";
 import { type Layout, viewOf } from "../model/layout.ts";
+import { inferenceModel } from "../model/onnx/inference.ts";
+import { writeModelFile } from "../model/onnx/proto/write.ts";
 import type { RunOutcome } from "./host.ts";
 import type { ResolvedRun } from "./load.ts";
 import type { RunSpec } from "./spec.ts";
@@ -27,9 +29,12 @@ export const specFile = ({ name, spec, origins }: ResolvedRun): OutFile => ({
   content: `${JSON.stringify({ name, spec, origins } satisfies SpecFile, null, 2)}\n`,
 });
 
-/** models/SITE.safetensors where the sites' models differ; model.safetensors where there is one for all. */
+/**
+ * models/SITE.safetensors where the sites' models differ; model.safetensors where there is one for all;
+ * model.onnx with the model for all, or else the first site's.
+ */
 export function modelFiles(name: string, outcome: RunOutcome, view: RunView): OutFile[] {
-  const { layout, models, global } = outcome;
+  const { layout, graph, models, global } = outcome;
   const facts = (origin: string, clock: number): Record<string, string> => ({
     run: name,
     origin,
@@ -48,8 +53,20 @@ export function modelFiles(name: string, outcome: RunOutcome, view: RunView): Ou
       content: writeSafetensors(tensors(layout, global.parameters), facts(global.origin, clock)),
     });
   }
+  const first = global ?? models[0];
+  if (graph && first) {
+    const weights = "origin" in first ? first.origin : `copy of ${first.site}`;
+    const metadata = { "pangaea.run": name, "pangaea.weights": weights };
+    const content = writeModelFile(
+      inferenceModel(graph, valuesOf(layout, first.parameters), metadata),
+    );
+    files.push({ path: "model.onnx", content });
+  }
   return files;
 }
+
+const valuesOf = (layout: Layout, flat: Float32Array): Map<string, Float32Array> =>
+  new Map(layout.tensors.map((tensor) => [tensor.name, viewOf(flat, tensor)]));
 
 const tensors = (layout: Layout, flat: Float32Array) =>
   layout.tensors.map((tensor) => ({

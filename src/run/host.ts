@@ -5,6 +5,7 @@
 import type { RunEvent } from "../core/events.ts";
 import type { SiteId } from "../core/ids.ts";
 import type { Layout } from "../model/layout.ts";
+import type { Model } from "../model/onnx/model.ts";
 import type { RunSpec } from "./spec.ts";
 
 export interface RunHost {
@@ -25,6 +26,8 @@ export interface RunOutcome {
   readonly spec: RunSpec;
   readonly reason: "target" | "change" | "maxClocks" | "maxSeconds" | "finished" | "interrupted";
   readonly layout: Layout;
+  /** The model as a graph, before training; nothing if it is none. */
+  readonly graph: Model | undefined;
   /** One model a site where they differ. */
   readonly models: readonly { readonly site: SiteId; readonly parameters: Float32Array }[];
   /** The one global model, where there is one; `origin` says how it came about ("mean of the sites' copies"). */

@@ -220,10 +220,10 @@ describe("what is wrong", () => {
       "exit 2
       error MISSING_KEY bad.yaml:1:1
         data: is missing
-        fix: add data: an object with kind: idx, digits, ratings, csv, libsvm
+        fix: add data: an object with kind: idx, digits, ratings, csv, libsvm, text
       error MISSING_KEY bad.yaml:1:1
         model: is missing
-        fix: add model: an object with kind: sequential, matrix-factorisation
+        fix: add model: an object with kind: sequential, onnx, matrix-factorisation
       error MISSING_KEY bad.yaml:1:1
         optimizer: is missing
         fix: add optimizer: an object with kind: sgd, momentum, adagrad, adam

@@ -72,6 +72,7 @@ export function fakeEngine(
       spec,
       reason: host.signal.aborted ? "interrupted" : "maxClocks",
       layout: LAYOUT,
+      graph: undefined,
       models: [{ site: siteId("east"), parameters }],
       global: { parameters, origin: "mean of the sites' copies" },
     };

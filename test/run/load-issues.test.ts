@@ -48,9 +48,9 @@ faults: { kind: crash }
         "x.yaml:3:20: data.pth: unknown key pth (did you mean path?)",
         "x.yaml:3:45: data.split.by: "lable" is not one of iid, label, dirichlet, range, column, user (did you mean label?)",
         "x.yaml:4:48: model.layers.1.dens: unknown key dens (did you mean dense?)",
-        "x.yaml:4:60: model.layers.2: "reluu" is not one of relu, flatten (did you mean relu?)",
+        "x.yaml:4:60: model.layers.2: "reluu" is not one of relu, flatten, leakyRelu, elu, gelu, silu, sigmoid, tanh, softplus, softmax, batchNorm, instanceNorm, layerNorm, rmsNorm, globalAveragePool, globalMaxPool, positions (did you mean relu?)",
         "x.yaml:4:67: model.layers.3.kernel: is missing (add kernel: a whole number)",
-        "x.yaml:4:80: model.layers.4: expected one of relu, flatten, or { dense: … }, or { conv: …, kernel: … }, or { maxPool: … }, got 7",
+        "x.yaml:4:80: model.layers.4: expected one of relu, flatten, leakyRelu, elu, gelu, silu, sigmoid, tanh, softplus, softmax, batchNorm, instanceNorm, layerNorm, rmsNorm, globalAveragePool, globalMaxPool, positions, or { dense: … }, or { conv: …, kernel: … }, or { depthwiseConv: … }, or { convTranspose: …, kernel: … }, or { maxPool: … }, or { averagePool: … }, or { groupNorm: … }, or { dropout: … }, or { leakyRelu: … }, or { elu: … }, or { embedding: … }, or { lstm: … }, or { gru: … }, or { attention: … }, or { reshape: … }, or { residual: … }, got 7",
         "x.yaml:5:30: optimizer.learningRat: unknown key learningRat (did you mean learningRate?)",
         "x.yaml:5:50: optimizer.beta1: beta1 does not go with kind: momentum (it belongs to adam; remove it or change kind)",
         "x.yaml:5:70: optimizer.momentum: must be less than 1, got 90 (shares are between 0 and 1: write 0.9)",
@@ -77,8 +77,8 @@ faults: { kind: crash }
     expect(issuesOf("version: 1\n")).toMatchInlineSnapshot(`
       [
         "x.yaml:1:1: name: is missing (add name: text)",
-        "x.yaml:1:1: data: is missing (add data: an object with kind: idx, digits, ratings, csv, libsvm)",
-        "x.yaml:1:1: model: is missing (add model: an object with kind: sequential, matrix-factorisation)",
+        "x.yaml:1:1: data: is missing (add data: an object with kind: idx, digits, ratings, csv, libsvm, text)",
+        "x.yaml:1:1: model: is missing (add model: an object with kind: sequential, onnx, matrix-factorisation)",
         "x.yaml:1:1: optimizer: is missing (add optimizer: an object with kind: sgd, momentum, adagrad, adam)",
         "x.yaml:1:1: sites: is missing (add sites: an object)",
         "x.yaml:1:1: between: is missing (add between: an object with kind: stretched, none, centralize, federated, gaia)",

@@ -1,0 +1,92 @@
+/** The model of a run with what it needs from files: the ONNX file, what that refers to, starting weights. */
+import { readSafetensors } from "../codec/safetensors.ts";
+import { shapeOf } from "../core/dataset.ts";
+import { InputError } from "../core/errors.ts";
+import type { LoadedData } from "../data/load.ts";
+import { readModel } from "../model/onnx/proto/read.ts";
+import type { ModelSpec, OnnxSpec } from "../model/spec.ts";
+import type { RunHost } from "./host.ts";
+import type { RunSpec } from "./spec.ts";
+
+type Files = Pick<RunHost, "roots" | "exists" | "readFile">;
+
+export async function loadRunModel(
+  spec: RunSpec,
+  { train }: LoadedData,
+  host: Files,
+): Promise<ModelSpec> {
+  const { model, seed } = spec;
+  const base = { model, data: shapeOf(train), seed };
+  if (model.kind === "matrix-factorisation")
+    return train.kind === "ratings" ? { ...base, targetMean: mean(train.ratings) } : base;
+  const values = model.weights === undefined ? undefined : await weightsOf(model.weights, host);
+  if (model.kind === "sequential") return { ...base, values };
+  return { ...base, values, ...(await modelFile(model, host)) };
+}
+
+async function modelFile(
+  { path }: OnnxSpec,
+  host: Files,
+): Promise<Pick<ModelSpec, "file" | "external">> {
+  const place = await find(path, "path", host);
+  const file = shared(await host.readFile(place));
+  const external: Record<string, Uint8Array> = {};
+  const folder = place.slice(0, place.lastIndexOf("/") + 1);
+  // The reader asks for one file after another; each is read once, and then the model anew.
+  for (;;) {
+    let wanted: string | undefined;
+    const ask = (location: string): Uint8Array | undefined => {
+      if (external[location] === undefined) wanted ??= location;
+      return external[location];
+    };
+    try {
+      readModel(file, { name: path, external: ask });
+      return { file, external };
+    } catch (error) {
+      if (wanted === undefined) throw located(error);
+      const beside = `${folder}${wanted}`;
+      if (!(await host.exists(beside))) throw located(error);
+      external[wanted] = shared(await host.readFile(beside));
+    }
+  }
+}
+
+const located = (error: unknown): unknown =>
+  error instanceof InputError
+    ? new InputError(error.issues.map((issue) => ({ ...issue, path: ["model", "path"] })))
+    : error;
+
+async function weightsOf(
+  path: string,
+  host: Files,
+): Promise<Readonly<Record<string, Float32Array>>> {
+  const bytes = await host.readFile(await find(path, "weights", host));
+  const { tensors } = readSafetensors(bytes, { file: path });
+  return Object.fromEntries(tensors.map(({ name, data }) => [name, data]));
+}
+
+async function find(path: string, key: string, host: Files): Promise<string> {
+  const places = path.startsWith("/") ? [path] : host.roots.map((root) => `${root}/${path}`);
+  for (const place of places) if (await host.exists(place)) return place;
+  throw new InputError([
+    {
+      code: "MISSING_MODEL",
+      message: `no file ${path}; looked for ${places.join(", ")}`,
+      path: ["model", key],
+      fix: "paths are looked for beside the run file and where you are",
+    },
+  ]);
+}
+
+/** In shared memory, so that compute threads read it without a copy. */
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+function mean(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return sum / Math.max(1, values.length);
+}
