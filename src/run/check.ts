@@ -110,7 +110,8 @@ function split({ data }: RunSpec): Objections {
     return [pair(path, message, "use by: iid, range or label")];
   }
   const columns = Object.keys(data.schema.columns);
-  if (columns.includes(split.column)) return [];
+  const byFile = split.column === "file" && Array.isArray(data.path) && data.path.length > 1;
+  if (byFile || columns.includes(split.column)) return [];
   const alike = nearest(split.column, columns);
   const fix = alike === undefined ? `name it under data.schema.columns` : `did you mean ${alike}?`;
   return [
