@@ -4,7 +4,13 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { GraphBuilder } from "../../src/model/onnx/builder.ts";
 import { differentiate } from "../../src/model/onnx/gradient/differentiate.ts";
 import type { GradientRule } from "../../src/model/onnx/gradient/rule.ts";
-import { type Attributes, ELEMENT_TYPES, type ElementType } from "../../src/model/onnx/graph.ts";
+import {
+  type Attributes,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Node,
+} from "../../src/model/onnx/graph.ts";
+import { LOWERINGS } from "../../src/model/onnx/lower/table.ts";
 import { createRuntime, type Engine } from "../../src/model/onnx/run.ts";
 import { evaluator, expectGradients, type NumericInput } from "./numeric.ts";
 
@@ -27,6 +33,7 @@ export const pair = fc
 type Build = (graph: GraphBuilder, names: readonly string[]) => string;
 
 export interface Family {
+  engine(): Engine;
   /** Central differences of one operator; `constants` follow the inputs as integer vectors. */
   check(
     operator: string,
@@ -67,6 +74,7 @@ export function family(
     return expectGradients(engine, inputs, build);
   };
   return {
+    engine: () => engine,
     checkGraph,
     check: (operator, inputs, attributes = {}, constants = []) =>
       checkGraph(operator, inputs, (graph, names) =>
@@ -130,3 +138,16 @@ export const tensor = (dims: readonly number[], values: readonly number[]): Nume
 /** A float32 vector or scalar as another type. */
 export const castTo = (graph: GraphBuilder, name: string, type: ElementType): string =>
   type === "float32" ? name : graph.emit("Cast", [name], { to: { int: ELEMENT_TYPES[type] } });
+
+/** The first output of an operator that is written out, in training. */
+export function lowered(graph: GraphBuilder, node: Node): string {
+  const outputs = LOWERINGS[node.operator]?.({
+    graph,
+    node,
+    training: true,
+    isTrained: () => false,
+    updateState: () => undefined,
+    random: () => "",
+  });
+  return outputs?.[0] ?? "";
+}

@@ -5,15 +5,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
+import type { GraphBuilder } from "../../src/model/onnx/builder.ts";
 import { activationGradients } from "../../src/model/onnx/gradient/activation.ts";
 import { softmaxGradients } from "../../src/model/onnx/gradient/softmax.ts";
 import type { Attributes } from "../../src/model/onnx/graph.ts";
-import { bit, family, runs, seed, shape, size, tensor } from "./gradient-check.ts";
+import { bit, family, lowered, runs, seed, shape, size, tensor } from "./gradient-check.ts";
 import { apart, uniform } from "./numeric.ts";
 
-const { check, forward, gradients } = family({ ...activationGradients, ...softmaxGradients }, [
-  "Hardmax",
-]);
+const { check, checkGraph, forward, gradients } = family(
+  { ...activationGradients, ...softmaxGradients },
+  ["Hardmax"],
+);
 
 const float = (value: number) => ({ float: value });
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
@@ -94,10 +96,8 @@ describe("activations of one input", () => {
     async (operator, attributes, y) => {
       const points = [100, 88.8, 50.5, 20.3, 10.1, 5.2, 2.9, 1.3, 0.7, 0.3, 0.07];
       const xs = [...points.map((x) => -x), ...points];
-      const build = (
-        g: Parameters<Parameters<typeof forward>[1]>[0],
-        [x = ""]: readonly string[],
-      ) => g.emit(operator, [x], attributes);
+      const build = (g: GraphBuilder, [x = ""]: readonly string[]): string =>
+        g.emit(operator, [x], attributes);
       const input = tensor([xs.length], xs);
       const [values] = await forward([input], (g, names) => [build(g, names)]);
       const [slopes] = await gradients([input], build);
@@ -146,6 +146,27 @@ test("x Sigmoid(x), as PyTorch writes SiLU, up to 100", async () => {
   const s = (x: number): number => 1 / (1 + Math.exp(-x));
   expect(slopes).toEqual(xs.map((x) => expect.closeTo(s(x) + x * s(x) * (1 - s(x)), 5)));
 });
+
+test.each([1, 1.7])("Swish with alpha %f, written out", (alpha) =>
+  fc.assert(
+    fc.asyncProperty(shape, seed, async (dims, from) => {
+      const input = uniform(createRandom(from), dims, -3, 3);
+      const build = (graph: GraphBuilder, [x = ""]: readonly string[]): string =>
+        lowered(graph, {
+          name: "swish",
+          operator: "Swish",
+          inputs: [x],
+          outputs: ["swish"],
+          attributes: { alpha: float(alpha) },
+        });
+      await checkGraph("Sigmoid", [input], build);
+      const [values] = await forward([input], (graph, names) => [build(graph, names)]);
+      const wanted = [...input.values].map((x) => x / (1 + Math.exp(-alpha * x)));
+      expect(values).toEqual(wanted.map((y) => expect.closeTo(y, 5)));
+    }),
+    runs,
+  ),
+);
 
 describe("softmax", () => {
   test.each(["LogSoftmax", "Softmax"])("%s over any axis", (operator) =>

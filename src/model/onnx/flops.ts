@@ -4,6 +4,7 @@
  */
 import type { Graph, Node } from "./graph.ts";
 import { intAttribute, intsAttribute, sizeOf } from "./graph.ts";
+import { equationOf, letterSizes } from "./shape/einsum.ts";
 
 /** Shapes of a node's inputs and of its first output. */
 interface Shapes {
@@ -28,35 +29,75 @@ const gemm: Cost = (at) => {
 const matMul: Cost = (at) => 2 * sizeOf(at.output) * (at.inputs[0]?.at(-1) ?? 0);
 const conv: Cost = (at) =>
   sizeOf(at.output) * (2 * sizeOf((at.inputs[1] ?? []).slice(1)) + (at.inputs[2] ? 1 : 0));
+/** A product and a sum for each of the indices, which all run over one another. */
+const einsum: Cost = (at) => {
+  const { operands } = equationOf(at.node);
+  const indices = sizeOf([...(letterSizes(operands, at.inputs)?.values() ?? [])]);
+  return operands.length * indices;
+};
+/** Of n inputs n - 1 are added or compared. */
+const others: Cost = (at) => (at.inputs.length - 1) * sizeOf(at.output);
 const convTranspose: Cost = (at) =>
   2 * sizeOf(at.inputs[0] ?? []) * sizeOf((at.inputs[1] ?? []).slice(1));
 const pool: Cost = (at) => sizeOf(at.output) * sizeOf(intsAttribute(at.node, "kernel_shape", []));
 
 /** Operators not named here cost one operation an output element. */
 const COSTS: Readonly<Record<string, Cost>> = {
+  ArgMax: perInput,
+  ArgMin: perInput,
   Cast: free,
+  Celu: perOutput(4),
+  Clip: perOutput(2),
   Conv: conv,
   ConvTranspose: convTranspose,
+  Einsum: einsum,
+  Elu: perOutput(3),
   Expand: free,
   Flatten: free,
+  Gelu: perOutput(5),
   Gemm: gemm,
+  HardSigmoid: perOutput(4),
+  HardSwish: perOutput(5),
   Identity: free,
+  LeakyRelu: perOutput(2),
   LogSoftmax: perOutput(5),
   MatMul: matMul,
+  Max: others,
   MaxPool: pool,
   MaxUnpool: free,
+  Mean: (at) => at.inputs.length * sizeOf(at.output),
+  Min: others,
+  Mish: perOutput(5),
+  PRelu: perOutput(2),
+  ReduceL1: (at) => 2 * perInput(at),
+  ReduceL2: (at) => 2 * perInput(at),
+  ReduceLogSum: perInput,
+  ReduceLogSumExp: (at) => 4 * perInput(at),
+  ReduceMax: perInput,
   ReduceMean: perInput,
+  ReduceMin: perInput,
+  ReduceProd: perInput,
   ReduceSum: perInput,
   ReduceSumSquare: (at) => 2 * perInput(at),
   Reshape: free,
   ScatterElements: free,
+  Selu: perOutput(4),
+  Sigmoid: perOutput(4),
   Slice: free,
   Softmax: perOutput(4),
+  Softplus: perOutput(3),
+  Softsign: perOutput(3),
+  Sum: others,
+  TopK: perInput,
   Transpose: free,
+  Where: free,
 };
 
-/** FLOPs of one run of the graph. */
-export function flopsOf(graph: Graph, shapeOf: (value: string) => readonly number[]): number {
+/** FLOPs of one run of a graph, or of some of its nodes. */
+export function flopsOf(
+  graph: Pick<Graph, "nodes">,
+  shapeOf: (value: string) => readonly number[],
+): number {
   let total = 0;
   for (const node of graph.nodes) {
     const cost = COSTS[node.operator] ?? perOutput(1);

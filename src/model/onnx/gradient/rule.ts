@@ -47,17 +47,6 @@ export const reshape = (graph: GraphBuilder, value: string, shape: readonly numb
     ? value
     : graph.emit("Reshape", [value, graph.ints(shape)]);
 
-/** The shape of a reduction's output with the reduced axes kept as 1. */
-export function keptShape(at: GradientContext): readonly number[] {
-  const shape = at.graph.shapeOf(inputOf(at, 0));
-  const axesName = inputOf(at, 1);
-  const axes =
-    axesName === ""
-      ? shape.map((_, axis) => axis)
-      : at.graph.constantOf(axesName)?.map((axis) => axisOf(axis, shape.length));
-  return shape.map((size, axis) => (axes?.includes(axis) ? 1 : size));
-}
-
 export const lastAxis = (at: GradientContext): number =>
   axisOf(intAttribute(at.node, "axis", -1), at.graph.shapeOf(inputOf(at, 0)).length);
 

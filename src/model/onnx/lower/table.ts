@@ -2,6 +2,7 @@
 import { activationLowerings } from "./activation.ts";
 import { attentionLowerings } from "./attention.ts";
 import { dropoutLowerings } from "./dropout.ts";
+import { lossLowerings } from "./loss.ts";
 import { normaliseLowerings } from "./normalise.ts";
 import { recurrentLowerings } from "./recurrent.ts";
 import type { Lowering } from "./rule.ts";
@@ -10,6 +11,7 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...activationLowerings,
   ...attentionLowerings,
   ...dropoutLowerings,
+  ...lossLowerings,
   ...normaliseLowerings,
   ...recurrentLowerings,
 };
