@@ -1,7 +1,7 @@
 /**
  * How a rate moves over the clocks. The learning rate follows it, and so may Gaia's threshold. Clocks
- * count from 0; the factor at clock 0 is 1 for every schedule but `warmup`. Names and formulas of `step`, `multistep`,
- * `exp`, `inv` and `poly` are those of Caffe's solver (caffe.proto, `lr_policy`).
+ * count from 0; the factor at clock 0 is 1 for every schedule but those with a ramp. Names and formulas of `step`,
+ * `multistep`, `exp`, `inv` and `poly` are those of Caffe's solver (caffe.proto, `lr_policy`).
  */
 import { z } from "zod";
 
@@ -35,6 +35,16 @@ export const ScheduleSpec = z.discriminatedUnion("kind", [
     maxClocks: clocks,
     power: z.number().positive().default(1),
   }),
+  /**
+   * Half a cosine from 1 to `floor` over `clocks`, after a ramp over the first `warmup` of them (Loshchilov and
+   * Hutter, "SGDR", ICLR 2017); `floor` from then on.
+   */
+  z.strictObject({
+    kind: z.literal("cosine"),
+    clocks,
+    warmup: z.number().int().nonnegative().default(0),
+    floor: z.number().min(0).max(1).default(0),
+  }),
 ]);
 export type ScheduleSpec = z.infer<typeof ScheduleSpec>;
 
@@ -57,7 +67,18 @@ export function scheduleFactor(schedule: ScheduleSpec, clock: number): number {
       return 1 / Math.sqrt(clock + 1);
     case "poly":
       return Math.max(0, 1 - clock / schedule.maxClocks) ** schedule.power;
+    case "cosine":
+      return cosine(schedule, clock);
     default:
       return schedule satisfies never;
   }
+}
+
+function cosine(
+  { clocks, warmup, floor }: Extract<ScheduleSpec, { kind: "cosine" }>,
+  clock: number,
+): number {
+  if (clock < warmup) return (clock + 1) / warmup;
+  const done = Math.min(1, (clock - warmup) / Math.max(1, clocks - warmup));
+  return floor + ((1 - floor) * (1 + Math.cos(Math.PI * done))) / 2;
 }

@@ -24,6 +24,9 @@ describe("schedules in closed form", () => {
     [{ kind: "inverse-sqrt" }, 24, 0.2],
     [{ kind: "poly", maxClocks: 100, power: 2 }, 50, 0.25],
     [{ kind: "poly", maxClocks: 100 }, 200, 0],
+    [{ kind: "cosine", clocks: 110, warmup: 10, floor: 0.1 }, 4, 0.5],
+    [{ kind: "cosine", clocks: 110, warmup: 10, floor: 0.1 }, 60, 0.55],
+    [{ kind: "cosine", clocks: 110, warmup: 10, floor: 0.1 }, 500, 0.1],
   ])("%j at clock %i is %f", (spec, clock, factor) => {
     expect(at(spec, clock)).toBeCloseTo(factor, 12);
     expect(at(spec, 0)).toBe(1);
