@@ -113,7 +113,7 @@ export const CASES: readonly Case[] = [
   of(IMAGE, [groupNorm(2)], IMAGE, pair("groupNorm1", "4", 4)),
   of(SEQUENCE, ["layerNorm"], SEQUENCE, pair("layerNorm1", "6", 6)),
   of(SEQUENCE, ["rmsNorm"], SEQUENCE, ["rmsNorm1.weight 6"]),
-  of([6], [dropout(0.5)], [6]),
+  of([6], [dropout(0.5), "relu"], [6]),
   of(SEQUENCE, ["positions"], SEQUENCE, ["positions1.weight 5x6"]),
   of(SEQUENCE, [lstm(3)], [5, 3], ["lstm1.W 1x12x6", "lstm1.R 1x12x3", "lstm1.B 1x24"]),
   of(

@@ -9,6 +9,7 @@ import type { LayerSpec } from "../layer-spec.ts";
 import type { Attributes, ElementType, Initializer, Node } from "../onnx/graph.ts";
 import { sizeOf } from "../onnx/graph.ts";
 import type { Dimension, Model, ModelValue } from "../onnx/model.ts";
+import { OPSET } from "../onnx/proto/write.ts";
 import { applyLayers } from "./apply.ts";
 
 export type { Start };
@@ -31,7 +32,6 @@ export interface Result {
 /** Weights get zeros when the model is built, all from one array. */
 const NO_VALUES = new Float32Array(0);
 
-const OPSET = 22;
 const IR_VERSION = 10;
 
 export class ModelBuilder {

@@ -41,10 +41,19 @@ const convTranspose: Cost = (at) =>
   2 * sizeOf(at.inputs[0] ?? []) * sizeOf((at.inputs[1] ?? []).slice(1));
 const pool: Cost = (at) => sizeOf(at.output) * sizeOf(intsAttribute(at.node, "kernel_shape", []));
 
+/** Both products of each step and example, and about four operations for each row of a gate. */
+const recurrent: Cost = (at) => {
+  const [steps = 0, batch = 0] = at.inputs[0] ?? [];
+  const [w = [], r = []] = at.inputs.slice(1);
+  return steps * batch * (2 * (sizeOf(w) + sizeOf(r)) + 4 * sizeOf(w.slice(0, 2)));
+};
+
 /** Operators not named here cost one operation an output element. */
 const COSTS: Readonly<Record<string, Cost>> = {
   ArgMax: perInput,
   ArgMin: perInput,
+  AveragePool: pool,
+  BatchNormalization: perOutput(2),
   Cast: free,
   Celu: perOutput(4),
   Clip: perOutput(2),
@@ -54,13 +63,21 @@ const COSTS: Readonly<Record<string, Cost>> = {
   Elu: perOutput(3),
   Expand: free,
   Flatten: free,
+  Gather: free,
   Gelu: perOutput(5),
   Gemm: gemm,
+  GlobalAveragePool: perInput,
+  GlobalMaxPool: perInput,
+  GroupNormalization: perOutput(8),
+  GRU: recurrent,
   HardSigmoid: perOutput(4),
   HardSwish: perOutput(5),
   Identity: free,
+  InstanceNormalization: perOutput(8),
+  LayerNormalization: perOutput(8),
   LeakyRelu: perOutput(2),
   LogSoftmax: perOutput(5),
+  LSTM: recurrent,
   MatMul: matMul,
   Max: others,
   MaxPool: pool,
@@ -87,9 +104,12 @@ const COSTS: Readonly<Record<string, Cost>> = {
   Softmax: perOutput(4),
   Softplus: perOutput(3),
   Softsign: perOutput(3),
+  Split: free,
+  Squeeze: free,
   Sum: others,
   TopK: perInput,
   Transpose: free,
+  Unsqueeze: free,
   Where: free,
 };
 
