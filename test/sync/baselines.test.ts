@@ -3,6 +3,7 @@
  * (McMahan et al., AISTATS'17).
  */
 import { describe, expect, test } from "vitest";
+import type { TextDataset } from "../../src/core/dataset.ts";
 import type { ClockEvent, RunEvent } from "../../src/core/events.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { clocksPerRound, pickClients } from "../../src/sync/between/federated.ts";
@@ -122,6 +123,20 @@ describe("centralize", () => {
     expect(wanBytes(outcome)).toBe(4 * message);
     const pairs = outcome.traffic.filter((t) => t.kind === "centralize.records");
     expect(pairs.map(({ from, to }) => `${from}>${to}`).sort()).toEqual(["s00>s01", "s02>s01"]);
+  });
+
+  test("a row of a text is its window and the successor of its last token", async () => {
+    const dataset: TextDataset = {
+      kind: "text",
+      rows: 600,
+      tokens: Uint16Array.from({ length: 3011 }, (_, i) => i),
+      starts: Uint32Array.from({ length: 600 }, (_, row) => 5 * row),
+      length: 10,
+      vocabulary: 3011,
+    };
+    const outcome = await runToy(run({ dataset }));
+    const message = bytesOnWire(FRAME_BYTES + (4 + 3) + 8 + 100 * 2 * 11);
+    expect(wanBytes(outcome, "centralize.records")).toBe(4 * message);
   });
 
   test("training begins when the last record is there, on all rows, at one site", async () => {
