@@ -190,7 +190,7 @@ export class GraphBuilder {
     });
     const types = node.inputs.map((name) => (name === "" ? undefined : this.typeOf(name)));
     const constants = fold({ node, types, values });
-    if (!constants || constants.some(({ shape }) => sizeOf(shape) > FOLD_LIMIT)) return false;
+    if (!constants) return false;
     node.outputs.forEach((output, i) => {
       const constant = constants[i];
       invariant(constant, `${node.operator} folds into ${constants.length} outputs`);

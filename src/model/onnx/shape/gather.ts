@@ -82,7 +82,7 @@ const oneHot: ShapeRule = (at) => {
   const [depth = 0] = at.constant(1) ?? [];
   const axis = intAttribute(at.node, "axis", -1);
   const place = axis < 0 ? axis + shape.length + 1 : axis;
-  if (depth < 1 || place < 0 || place > shape.length)
+  if (shape.length === 0 || depth < 1 || place < 0 || place > shape.length)
     throw shapeError(at.node, at.inputs, `depth ${depth} on axis ${axis} does not fit`);
   return [{ type: required(at, 2).type, shape: shape.toSpliced(place, 0, depth) }];
 };
