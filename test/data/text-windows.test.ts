@@ -150,6 +150,28 @@ describe("tokens", () => {
   });
 });
 
+test("any bytes are windows, or an error that says why not", async () => {
+  const bytes = fc.uint8Array({ maxLength: 60 });
+  const kinds = fc.constantFrom("characters" as const, "bytes" as const);
+  await fc.assert(
+    fc.asyncProperty(
+      bytes,
+      kinds,
+      fc.integer({ min: 1, max: 9 }),
+      async (bytes, tokens, length) => {
+        try {
+          const { train } = readText({ file: "t", bytes }, { length, tokens, testShare: 0.2 });
+          for (const token of train.tokens) expect(token).toBeLessThan(train.vocabulary);
+          expect(train.rows).toBeGreaterThan(0);
+        } catch (error) {
+          expect(error).toMatchObject({ issues: [{ code: "BAD_DATA", file: "t" }] });
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 test("Shakespeare: 65 characters, the last tenth is the test", async () => {
   const spec = DataSpec.parse({ kind: "text", path: "tinyshakespeare/input.txt" });
   const host = {

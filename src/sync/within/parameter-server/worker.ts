@@ -5,7 +5,7 @@
 
 import type { Scope } from "../../../core/scope.ts";
 import { createBatches } from "../../../data/batches.ts";
-import { createOptimizer } from "../../../optimize/optimizer.ts";
+import { createRule } from "../../../optimize/rule.ts";
 import type { World } from "../../../world/contract.ts";
 import type { Between, Domain, Training, WorkerPlan } from "../../contract.ts";
 import { ParameterCache } from "./cache.ts";
@@ -129,11 +129,11 @@ function upcoming(setup: WorkerSetup, world: World) {
 
 const slot = (clocks: number): string => `private.${clocks % 2}`;
 
-/** Parameters that never leave this worker, with an optimizer of their own. */
+/** Parameters that never leave this worker, with a rule of their own. */
 class PrivateParameters {
   readonly values: Float32Array | undefined;
   readonly #world: World;
-  readonly #optimizer;
+  readonly #rule;
   readonly #delta: Float32Array | undefined;
 
   readonly #share: number;
@@ -142,12 +142,14 @@ class PrivateParameters {
     this.#world = world;
     // As shared gradients are: the whole domain's clock counts as one batch.
     this.#share = 1 / domain.divisor;
-    const length = training.learner.privateLength;
+    const { optimizer, learner } = training;
+    const length = learner.privateLength;
     if (length === 0) return;
     this.values = world.kernels.allocate(length);
-    const initial = training.learner.initialisePrivate?.(world.random.stream("private"));
+    const initial = learner.initialisePrivate?.(world.random.stream("private"));
     if (initial) world.kernels.copy(this.values, initial);
-    this.#optimizer = createOptimizer(training.optimizer, length, world.kernels);
+    const trained = learner.kind === "delta" ? 0 : length;
+    this.#rule = createRule({ optimizer, length, trained, part: 1 }, world.kernels);
     this.#delta = world.kernels.allocate(length);
     training.observer.attachPrivate(worker, copy, this.values);
   }
@@ -157,10 +159,10 @@ class PrivateParameters {
    * BSP a restarted worker may have to repeat one clock.
    */
   async update(clock: number, indices: Uint32Array, gradient: Float32Array): Promise<void> {
-    if (!this.values || !this.#optimizer || !this.#delta) return;
+    if (!this.values || !this.#rule || !this.#delta) return;
     const delta = this.#delta.subarray(0, indices.length);
     this.#world.kernels.scale(gradient, this.#share);
-    this.#optimizer.sparseDelta(indices, gradient, clock, delta);
+    this.#rule.sparseDelta(indices, gradient, clock, delta);
     this.#world.kernels.scatterAdd(this.values, indices, delta);
     const kept = this.#world.kernels.snapshot(this.values);
     await this.#world.store.put(
