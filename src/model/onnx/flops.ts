@@ -91,7 +91,6 @@ const COSTS: Readonly<Record<string, Cost>> = {
   MaxUnpool: free,
   Mean: (at) => at.inputs.length * sizeOf(at.output),
   Min: others,
-  Mish: perOutput(5),
   NonZero: free,
   OneHot: free,
   Pad: free,

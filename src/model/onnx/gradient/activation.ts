@@ -109,13 +109,6 @@ const gelu = unary((at, { node }) =>
   ),
 );
 
-/** y = x t with t = tanh(softplus x), y' = t + x (1 - t^2) sigmoid(x). */
-const mish = unary(({ x, g, op }) => {
-  const t = op("Tanh", op("Softplus", x));
-  const side = op("Mul", op("Sub", 1, op("Mul", t, t)), op("Mul", x, op("Sigmoid", x)));
-  return op("Mul", g, op("Add", t, side));
-});
-
 const celuOf = (at: Formula, { node }: GradientContext): string =>
   celu(at, floatAttribute(node, "alpha", 1));
 
@@ -126,7 +119,6 @@ export const activationGradients = {
   HardSigmoid: hardSigmoid,
   HardSwish: hardSwish,
   LeakyRelu: leakyRelu,
-  Mish: mish,
   PRelu: pRelu,
   Relu: relu,
   Selu: selu,

@@ -21,7 +21,6 @@ export const activationShapes = {
   HardSigmoid: unary,
   HardSwish: unary,
   LeakyRelu: unary,
-  Mish: unary,
   PRelu: pRelu,
   Relu: unary,
   Selu: unary,
