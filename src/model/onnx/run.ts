@@ -1,7 +1,7 @@
 /**
  * Running graphs on ONNX Runtime: its native library in Node (`onnxruntime-node`), its WebAssembly build
- * (`onnxruntime-web`) where that is missing. One thread a session, so that results repeat; parallelism
- * comes from more sessions in more threads.
+ * (`onnxruntime-web`) where that is missing; in a browser WebGPU where there is an adapter, else WebAssembly.
+ * One thread a session, so that results repeat; parallelism comes from more sessions in more threads.
  *
  * Tensors are views of flat arrays: inputs are read anew at each run, outputs are written in place. ONNX
  * Runtime refuses shared memory, so whoever holds shared arrays copies once in and once out.
@@ -11,7 +11,7 @@ import { PangaeaError } from "../../core/errors.ts";
 import type { ElementType, Graph } from "./graph.ts";
 import { writeModel } from "./proto/write.ts";
 
-export type RuntimeName = "native" | "wasm";
+export type RuntimeName = "native" | "wasm" | "webgpu";
 
 /** Elements as ONNX Runtime wants them: never SharedArrayBuffer-backed. */
 export type TensorData = Float32Array | Uint8Array | Int32Array | BigInt64Array;
@@ -40,7 +40,7 @@ export interface Runtime {
 export interface RuntimeOptions {
   /** Told once if the native library is missing: what is used instead and the command that brings it. */
   readonly warn?: ((message: string) => void) | undefined;
-  /** Absent: native, or WebAssembly where that is missing. */
+  /** Absent: the fastest that is there. */
   readonly only?: RuntimeName | undefined;
 }
 
@@ -55,8 +55,11 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
 
 type Ort = typeof import("onnxruntime-web");
 
+const inBrowser = (): boolean => "window" in globalThis || "WorkerGlobalScope" in globalThis;
+
 async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
-  if (only !== "wasm") {
+  const wanted = only ?? (inBrowser() ? await browserRuntime() : "native");
+  if (wanted === "native") {
     try {
       return nativeEngine((await import("onnxruntime-node")) as unknown as Ort);
     } catch (cause) {
@@ -65,7 +68,18 @@ async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
       warn?.(missing(cause));
     }
   }
-  return wasmEngine(await import("onnxruntime-web"));
+  if (wanted === "webgpu") return webEngine(await import("onnxruntime-web/webgpu"), "webgpu");
+  return webEngine(await import("onnxruntime-web"), "wasm");
+}
+
+interface Gpu {
+  requestAdapter(): Promise<unknown>;
+}
+
+/** A browser may know WebGPU and have no adapter for it. */
+async function browserRuntime(): Promise<RuntimeName> {
+  const { gpu } = (globalThis as { navigator?: { gpu?: Gpu } }).navigator ?? {};
+  return (await gpu?.requestAdapter()) ? "webgpu" : "wasm";
 }
 
 /** Why a library that is there does not load (another C library, say) is worth reading. */
@@ -110,23 +124,23 @@ function nativeEngine(ort: Ort): Engine {
   };
 }
 
-/** The WebAssembly build keeps results in its own memory; they are copied out into the fetches. */
-function wasmEngine(ort: Ort): Engine {
+/** Results lie in the runtime's own memory; they are copied out into the fetches. */
+function webEngine(ort: Ort, name: "wasm" | "webgpu"): Engine {
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1;
   return {
-    name: "wasm",
+    name,
     tensor: tensorsOf(ort),
     async load(graph) {
       const session = await ort.InferenceSession.create(writeModel(graph), {
         ...SESSION,
-        executionProviders: ["wasm"],
+        executionProviders: [name],
       });
       return {
         async run(feeds, fetches) {
           const results = await session.run(feeds, Object.keys(fetches));
-          for (const [name, tensor] of Object.entries(fetches))
-            (tensor.data as Float32Array).set(results[name]?.data as Float32Array);
+          for (const [output, tensor] of Object.entries(fetches))
+            (tensor.data as Float32Array).set(results[output]?.data as Float32Array);
         },
         release: () => session.release(),
       };
