@@ -84,6 +84,7 @@ const COSTS: Readonly<Record<string, Cost>> = {
   LayerNormalization: perOutput(8),
   LeakyRelu: perOutput(2),
   LogSoftmax: perOutput(5),
+  LRN: (at) => sizeOf(at.output) * (2 * intAttribute(at.node, "size", 1) + 4),
   LSTM: recurrent,
   MatMul: matMul,
   Max: others,
