@@ -31,7 +31,6 @@ test("the check notices: ONNX Runtime refuses an output of a shape that is not i
   };
   await expect(wrong([2, 1])).resolves.toEqual([Float32Array.of(6, 15)]);
   await expect(wrong([1, 2])).rejects.toThrow();
-  await expect(wrong([2])).rejects.toThrow();
 });
 
 describe("broadcasting", () => {

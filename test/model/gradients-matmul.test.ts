@@ -75,15 +75,16 @@ describe("MatMul", () => {
     const used = new Set(graph.build("g", [gradient]).nodes.map((node) => node.name));
     return graph.nodes
       .slice(before + 1)
-      .filter((node) => used.has(node.name) && node.operator !== "Expand")
-      .map((node) => node.operator);
+      .filter((node) => used.has(node.name))
+      .map((node) => node.operator)
+      .filter((operator) => operator !== "Reshape" && operator !== "Expand");
   };
 
-  test("a trained matrix has one product over all rows of a batch in time", () => {
-    expect(backward([8, 5, 3], [3, 4], "b")).toEqual(["Reshape", "Reshape", "Gemm"]);
-    expect(backward([8, 5, 3], [3, 4], "a")).toEqual(["Reshape", "Gemm", "Reshape"]);
+  test("a trained matrix has one product over all rows of a batch in time, nothing but Reshape beside it", () => {
+    expect(backward([8, 5, 3], [3, 4], "b")).toEqual(["Gemm"]);
+    expect(backward([8, 5, 3], [3, 4], "a")).toEqual(["Gemm"]);
     expect(backward([8, 3], [3, 4], "b")).toEqual(["Gemm"]);
-    expect(backward([8, 5, 3], [3], "b").filter((op) => op !== "Reshape")).toEqual(["Gemm"]);
+    expect(backward([8, 5, 3], [3], "b")).toEqual(["Gemm"]);
   });
 });
 
@@ -119,13 +120,6 @@ describe("Einsum", () => {
     await check("Einsum", inputs, { equation: { string: equation } });
   });
 
-  test("axes of 1 broadcast", async () => {
-    const random = createRandom(4);
-    const equation = { equation: { string: "bij,bjk->bik" } };
-    await check("Einsum", [uniform(random, [1, 2, 3]), uniform(random, [2, 3, 4])], equation);
-    await check("Einsum", [uniform(random, [2, 2, 3]), uniform(random, [2, 1, 4])], equation);
-  });
-
   test.each([
     ["ii->i", [[2, 2]], "node here (Einsum): the term ii of ii->i is not one letter an axis"],
     [
@@ -142,6 +136,14 @@ describe("Einsum", () => {
       "the equation ij,jk->ik does not fit; inputs: float32[2,3], float32[4,2]",
     ],
     ["ij,jk->ik", [[2, 3]], "does not fit"],
+    [
+      "bij,bjk->bik",
+      [
+        [1, 2, 3],
+        [2, 3, 4],
+      ],
+      "does not fit",
+    ],
     ["ij->ijk", [[2, 3]], "does not fit"],
   ] as const)("%s of %j is refused", (equation, shapes, message) => {
     const graph = new GraphBuilder();

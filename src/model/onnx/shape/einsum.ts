@@ -32,7 +32,9 @@ const implicitOutput = (left: string): string =>
     .sort()
     .join("");
 
-/** The size of each letter's axis; axes of 1 broadcast. */
+/**
+ * The size of each letter's axis; undefined if two differ. (Nor does an axis of 1 broadcast: ONNX Runtime's
+ * own inference takes it for the size.) */
 export function letterSizes(
   terms: readonly string[],
   shapes: readonly (readonly number[])[],
@@ -41,9 +43,8 @@ export function letterSizes(
   for (const [i, term] of terms.entries())
     for (const [axis, letter] of [...term].entries()) {
       const size = shapes[i]?.[axis] ?? 0;
-      const known = sizes.get(letter) ?? 1;
-      if (known !== 1 && size !== 1 && known !== size) return undefined;
-      sizes.set(letter, known === 1 ? size : known);
+      if ((sizes.get(letter) ?? size) !== size) return undefined;
+      sizes.set(letter, size);
     }
   return sizes;
 }
