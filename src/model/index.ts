@@ -1,8 +1,11 @@
 /** What `pangaea/model` offers to the outside; nothing in `src` imports it. */
+export { type BuiltModel, ModelBuilder, type Result, type Start } from "./build/builder.ts";
+export * from "./build/layers.ts";
 export { createLearner } from "./create.ts";
 export { createLayout, type Layout, type TensorSpec, viewOf } from "./layout.ts";
 export { type Judgement, type Learner, type StepResult, toMetrics } from "./learner.ts";
 export { MatrixFactorisation } from "./matrix-factorisation.ts";
+export type { Dimension, Model, ModelValue } from "./onnx/model.ts";
 export {
   createRuntime,
   MISSING_NATIVE,
@@ -10,6 +13,7 @@ export {
   type RuntimeName,
   type RuntimeOptions,
 } from "./onnx/run.ts";
+export { type Sequential, sequential, sequentialModel } from "./onnx/sequential.ts";
 export {
   LayerSpec,
   MatrixFactorisationSpec,
@@ -17,3 +21,5 @@ export {
   type ModelSpec,
   SequentialSpec,
 } from "./spec.ts";
+export { type LayerSummary, type Summary, type SummaryOptions, summarise } from "./summary.ts";
+export { formatSummary } from "./summary-text.ts";
