@@ -1,5 +1,6 @@
 /** What `pangaea/codec` offers to the outside; nothing in `src` imports it. */
 export { decodeIndices, encodeIndices, indexBytes } from "./indices.ts";
+export { writeNpz } from "./npz.ts";
 export {
   type NamedTensor,
   type ReadOptions,
