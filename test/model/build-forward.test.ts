@@ -1,12 +1,9 @@
 /** Forward values of built models on ONNX Runtime: against plain loops, and the written file itself. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { createRandom } from "../../src/core/random.ts";
-import type { BuiltModel } from "../../src/model/build/builder.ts";
 import { ModelBuilder } from "../../src/model/build/builder.ts";
 import * as layer from "../../src/model/build/layers.ts";
-import { differentiate } from "../../src/model/onnx/gradient/differentiate.ts";
-import { type Graph, type Initializer, sizeOf } from "../../src/model/onnx/graph.ts";
+import type { Initializer } from "../../src/model/onnx/graph.ts";
 import type { Model } from "../../src/model/onnx/model.ts";
 import { writeModelFile } from "../../src/model/onnx/proto/write.ts";
 import { createRuntime } from "../../src/model/onnx/run.ts";
@@ -14,52 +11,17 @@ import { sequential } from "../../src/model/onnx/sequential.ts";
 import type { LayerSpec } from "../../src/model/spec.ts";
 import { bound, CASES } from "./build-cases.ts";
 import * as plain from "./build-plain.ts";
-import { expectClose, uniform } from "./numeric.ts";
+import { BATCH, filled, runOnce, type Values } from "./build-run.ts";
+import { expectClose } from "./numeric.ts";
 
-const BATCH = 3;
 const engine = await createRuntime().engine();
-
-/** Random values for every trained tensor and the running averages; tokens below 9. */
-function filled({ model, starts }: BuiltModel): Map<string, Float32Array | BigInt64Array> {
-  const random = createRandom(11);
-  const values = new Map<string, Float32Array | BigInt64Array>();
-  for (const { name, shape } of model.initializers)
-    if (starts.has(name)) values.set(name, uniform(random, shape).values);
-    else if (name.includes("running")) values.set(name, uniform(random, shape, 0.5, 2).values);
-  for (const { name, type, shape } of model.inputs) {
-    const sizes = [BATCH, ...shape.slice(1).map(Number)];
-    const floats = uniform(random, sizes).values;
-    const tokens = () =>
-      BigInt64Array.from({ length: sizeOf(sizes) }, () => BigInt(random.integer(9)));
-    values.set(name, type === "int64" ? tokens() : floats);
-  }
-  return values;
-}
-
-async function run(graph: Graph, values: ReadonlyMap<string, Float32Array | BigInt64Array>) {
-  const program = await engine.load(graph);
-  const feeds = Object.fromEntries(
-    graph.inputs.map(({ name, type, shape }) => {
-      const data = values.get(name) ?? uniform(createRandom(3), shape, 0, 1).values;
-      return [name, engine.tensor(type, data, shape)];
-    }),
-  );
-  const results = graph.outputs.map(({ shape }) => new Float32Array(sizeOf(shape)));
-  const fetches = graph.outputs.map(({ name, shape }, i) => [
-    name,
-    engine.tensor("float32", results[i] as Float32Array, shape),
-  ]);
-  await program.run(feeds, Object.fromEntries(fetches));
-  await program.release();
-  return results;
-}
 
 /** The output on random values, and those values as plain tensors by name. */
 async function forward(input: readonly number[], layers: readonly LayerSpec[]) {
   const built = sequential({ input, layers });
   const values = filled(built);
   const { graph, output } = bound(built, BATCH);
-  const [result] = await run(graph.build("forward", [output]), values);
+  const [result] = await runOnce(engine, graph.build("forward", [output]), values);
   const shapes = new Map(
     graph.build("all", [output]).inputs.map((value) => [value.name, value.shape]),
   );
@@ -179,7 +141,7 @@ describe("every layer", () => {
       const built = sequential(one);
       const values = filled(built);
       const { graph, output } = bound(built, BATCH);
-      const [wanted] = await run(graph.build("forward", [output]), values);
+      const [wanted] = await runOnce(engine, graph.build("forward", [output]), values);
       const session = await InferenceSession.create(
         writeModelFile(withValues(built.model, values)),
         {
@@ -200,34 +162,6 @@ describe("every layer", () => {
       await session.release();
     },
   );
-
-  test.each(CASES.filter(({ tensors }) => tensors.length > 0))(
-    "$title: a training step reaches every parameter",
-    async (one) => {
-      const built = sequential(one);
-      const values = filled(built);
-      const { graph, made, output } = bound(built, BATCH, true);
-      graph.input("direction", { type: "float32", shape: graph.shapeOf(output) });
-      const loss = graph.emit("ReduceSum", [graph.emit("Mul", [output, "direction"])], {
-        keepdims: { int: 0 },
-      });
-      const names = [...built.starts.keys()];
-      const gradients = [...differentiate(graph, loss, names).values()].map((name) =>
-        graph.emit("Identity", [name]),
-      );
-      values.set("direction", uniform(createRandom(2), graph.shapeOf(output)).values);
-      const found = await run(graph.build("step", gradients), values);
-      found.forEach((gradient, i) => {
-        expect(gradient.every(Number.isFinite), names[i]).toBe(true);
-        expect(
-          gradient.some((value) => value !== 0),
-          names[i],
-        ).toBe(true);
-      });
-      const averages = built.model.initializers.filter(({ name }) => name.includes("running"));
-      expect([...made.states.keys()]).toEqual(averages.map(({ name }) => name));
-    },
-  );
 });
 
 test("a model with two branches", async () => {
@@ -240,15 +174,12 @@ test("a model with two branches", async () => {
   expect(joined.shape).toEqual(["batch", 7]);
   const { graph, output } = bound(built, BATCH);
   expect(graph.shapeOf(output)).toEqual([BATCH, 7]);
-  const [both] = await run(graph.build("g", [output]), filled(built));
+  const [both] = await runOnce(engine, graph.build("g", [output]), filled(built));
   const features = filled(built).get("x") as Float32Array;
   expect([...(both as Float32Array).subarray(3, 7)]).toEqual([...features.subarray(0, 4)]);
 });
 
-const withValues = (
-  model: Model,
-  values: ReadonlyMap<string, Float32Array | BigInt64Array>,
-): Model => ({
+const withValues = (model: Model, values: Values): Model => ({
   ...model,
   initializers: model.initializers.map(
     (tensor): Initializer => ({ ...tensor, data: values.get(tensor.name) ?? tensor.data }),
