@@ -1,4 +1,5 @@
 /** Files that cannot be read: the code, what is said, and the byte. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/model/onnx/proto/encode.ts";
 import { readModel } from "../../src/model/onnx/proto/read.ts";
@@ -113,6 +114,13 @@ describe("types", () => {
     const of = (type: Message) => file({ node: [RELU], input: [{ name: "x", type }] });
     expectIssue(of({}), "ONNX_TYPE", /input x is no tensor/);
     expectIssue(of({ tensorType: { elemType: 1 } }), "ONNX_TYPE", /no known number of axes/);
+  });
+  test("the fix is that of the type", () => {
+    const of = (elemType: number) => issue(file({ node: [RELU], input: [value("x", elemType)] }));
+    expect([10, 4, 8, 99].map((type) => of(type).fix)).toEqual([
+      ...["export the model in float32", "cast it to int64 before you export"],
+      ...["leave it out of the model", "leave it out of the model"],
+    ]);
   });
   test("sparse weights", () => {
     const bytes = file({ node: [RELU], sparseInitializer: [new Uint8Array(3)] });
@@ -277,6 +285,12 @@ describe("functions", () => {
       [["y/t"], ["y", "y/rest"]],
     ]);
   });
+});
+
+test("every code has a section in docs/errors.md", () => {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  for (const code of ["MALFORMED", "OPSET", "TYPE", "EXTERNAL", "GRAPH"])
+    expect(page).toContain(`\n### ONNX_${code}\n`);
 });
 
 test("weights beyond the size of a file are refused when written", () => {

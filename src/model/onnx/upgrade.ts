@@ -1,10 +1,9 @@
 /**
  * Brings a node of operator sets 13 and up to the form of the one we speak (OPSET, 22): axes that moved from
- * attributes to inputs, renamed attributes, defaults that changed
- * (https://github.com/onnx/onnx/blob/main/docs/Changelog.md; the list here is the difference of the schemas of onnx
- * 1.23, for the operators that we know). Most operators changed in the types they take
- * only (Add, Relu, Conv, MaxPool, Reshape, Pad, LSTM, Dropout, …): what was added there is left out of
- * older files and has a default, so they stay as they are. So do operators newer than 22.
+ * attributes to inputs, a mode that outputs told. The list is the difference of the schemas in onnx 1.23
+ * (https://github.com/onnx/onnx/blob/main/docs/Changelog.md). Most operators changed in the types they take
+ * only, or gained attributes whose defaults mean what older files meant (Add, Conv, MaxPool, Reshape, Pad,
+ * LSTM, Dropout, …): they stay as they are. So do operators newer than 22.
  */
 import type { GraphBuilder } from "./builder.ts";
 import { shapeError } from "./errors.ts";

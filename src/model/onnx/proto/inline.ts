@@ -9,11 +9,11 @@ import { nameOf } from "./order.ts";
 import { OPAQUE_ATTRIBUTES } from "./schema.ts";
 
 type Node = Decoded<"Node">;
-type Function = Decoded<"Function">;
+type LocalFunction = Decoded<"Function">;
 type Attribute = Decoded<"Attribute">;
 
 export interface InlineOptions {
-  readonly functions: readonly Function[];
+  readonly functions: readonly LocalFunction[];
   /** Version of the default domain in the model. */
   readonly opset: number;
   /** Names that are not to be used again. */
@@ -38,7 +38,7 @@ const keyOf = (domain: string | undefined, name = "", overload = ""): string =>
   JSON.stringify([standardDomain(domain), name, overload]);
 
 class Inliner {
-  readonly #functions = new Map<string, Function>();
+  readonly #functions = new Map<string, LocalFunction>();
   readonly #opset: number;
   readonly #taken: Set<string>;
   readonly #complain: Complain;
@@ -73,7 +73,7 @@ class Inliner {
     }
   }
 
-  #body(called: Function, call: Node): readonly Node[] {
+  #body(called: LocalFunction, call: Node): readonly Node[] {
     const version = called.opsetImport.find((set) => standardDomain(set.domain) === "")?.version;
     if (version !== undefined && version !== this.#opset)
       throw this.#complain(

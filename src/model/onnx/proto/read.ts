@@ -10,7 +10,7 @@ import { ASK, type Decoded, decode } from "./decode.ts";
 import { inlineFunctions, standardDomain } from "./inline.ts";
 import { type Complain, complaining } from "./malformed.ts";
 import { orderNodes } from "./order.ts";
-import { elementName, elementType, readTensor } from "./tensor.ts";
+import { elementName, elementType, readTensor, typeFix } from "./tensor.ts";
 
 export interface ReadModelOptions {
   /** The file's name, for errors. */
@@ -188,7 +188,7 @@ function readValue(
       "ONNX_TYPE",
       `${what} ${name} is ${tensor ? `of ${elementName(tensor.elemType)}` : "no tensor"}`,
       start,
-      "export the model in float32",
+      typeFix(tensor?.elemType),
     );
   if (!tensor.shape)
     throw complain(

@@ -37,6 +37,13 @@ export const elementType = (number: number | undefined): ElementType | undefined
 export const elementName = (number: number | undefined): string =>
   DATA_TYPES[number ?? 0] ?? `type ${number}`;
 
+/** What to do about a type that we do not have. */
+export function typeFix(number: number | undefined): string {
+  const name = elementName(number);
+  if (/int/.test(name)) return "cast it to int64 before you export";
+  return /float/.test(name) ? "export the model in float32" : "leave it out of the model";
+}
+
 /** Reads a tensor of one of our element types. Errors: ONNX_MALFORMED, ONNX_TYPE, ONNX_EXTERNAL. */
 export function readTensor(tensor: Decoded<"Tensor">, files: TensorFiles): Initializer {
   const name = tensor.name ?? "";
@@ -46,7 +53,7 @@ export function readTensor(tensor: Decoded<"Tensor">, files: TensorFiles): Initi
       "ONNX_TYPE",
       `tensor ${name} holds ${elementName(tensor.dataType)}`,
       tensor.start,
-      "export the model in float32",
+      typeFix(tensor.dataType),
     );
   const shape = readSizes(tensor, files.complain);
   const count = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, 1);
