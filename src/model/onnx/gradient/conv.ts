@@ -115,24 +115,21 @@ function transposedInputGradient(at: GradientContext, window: Window): string {
 const weightGradient = (at: Meeting): string =>
   (at.weights[1] ?? 0) >= 8 && sizeOf(at.window.kernel) <= 32 ? byPlaces(at) : byConvolution(at);
 
-/** With channels last, what place k of the kernel meets is a Slice of few long rows. */
+/**
+ * With channels last, what place k of the kernel meets is a Slice of few long rows. (ONNX Runtime transposes
+ * fast where one axis moves; hence two steps where there are groups.)
+ */
 function byPlaces(at: Meeting): string {
   const { graph, window, group, weights } = at;
   const [filters = 0, depth = 0] = weights;
-  const [batch = 0, , ...sizes] = graph.shapeOf(at.wide);
+  const batch = graph.shapeOf(at.wide)[0] ?? 0;
   const made = spaceOf(graph, at.narrow);
-  const space = sizes.map((_, axis) => axis);
   const rows = batch * sizeOf(made);
-
-  const grouped = reshape(graph, at.wide, [batch, group, depth, ...sizes]);
-  const last = graph.emit("Transpose", [grouped], {
-    perm: { ints: [1, 0, ...space.map((axis) => axis + 3), 2] },
-  });
-  const wide = padded(graph, last, window);
-  const folded = reshape(graph, at.narrow, [batch, group, filters / group, sizeOf(made)]);
-  const exchanged = graph.emit("Transpose", [folded], { perm: { ints: [1, 2, 0, 3] } });
+  const wide = padded(graph, channelsLast(at), window);
+  const folded = reshape(graph, at.narrow, [batch, filters, sizeOf(made)]);
+  const exchanged = graph.emit("Transpose", [folded], EXCHANGE);
   const narrow = reshape(graph, exchanged, [group, filters / group, rows]);
-  const axes = graph.ints(space.map((axis) => axis + 2));
+  const axes = graph.ints(made.map((_, axis) => axis + 1));
   const products = placesOf(window.kernel).map((place) => {
     const starts = place.map((k, axis) => k * (window.dilations[axis] ?? 1));
     const ends = starts.map(
@@ -148,11 +145,23 @@ function byPlaces(at: Meeting): string {
   return reshape(graph, all, weights);
 }
 
-/** Pads [group, batch, ...space, depth]. */
+const EXCHANGE = { perm: { ints: [1, 0, 2] } };
+
+/** The wide value as [group * batch, ...space, depth]. */
+function channelsLast({ graph, wide, group, weights: [, depth = 0] }: Meeting): string {
+  const [batch = 0, , ...sizes] = graph.shapeOf(wide);
+  const grouped = reshape(graph, wide, [batch * group, depth, sizeOf(sizes)]);
+  const last = graph.emit("Transpose", [grouped], { perm: { ints: [0, 2, 1] } });
+  const images = reshape(graph, last, [batch, group, sizeOf(sizes) * depth]);
+  const first = group === 1 ? images : graph.emit("Transpose", [images], EXCHANGE);
+  return reshape(graph, first, [group * batch, ...sizes, depth]);
+}
+
+/** Pads the spatial axes of [images, ...space, depth]. */
 function padded(graph: GraphBuilder, value: string, { pads, kernel }: Window): string {
   if (pads.every((pad) => pad === 0)) return value;
   const [begins, ends] = [pads.slice(0, kernel.length), pads.slice(kernel.length)];
-  return graph.emit("Pad", [value, graph.ints([0, 0, ...begins, 0, 0, 0, ...ends, 0])]);
+  return graph.emit("Pad", [value, graph.ints([0, ...begins, 0, 0, ...ends, 0])]);
 }
 
 /** Every index into a kernel, the last axis fastest. */
