@@ -7,6 +7,7 @@ import { differentiate } from "../../src/model/onnx/gradient/differentiate.ts";
 import { movingGradients } from "../../src/model/onnx/gradient/shape.ts";
 import { type Attributes, ELEMENT_TYPES } from "../../src/model/onnx/graph.ts";
 import { createRuntime, type Engine } from "../../src/model/onnx/run.ts";
+import { lower } from "./lowered.ts";
 import { expectGradients, type NumericInput, uniform } from "./numeric.ts";
 import { runtimeOutputs } from "./runtime-outputs.ts";
 
@@ -348,6 +349,16 @@ describe("element types", () => {
     const added = graph.nodes.slice(before).map(({ operator }) => operator);
     expect(added).not.toContain("Cast");
   });
+});
+
+test("CastLike is a Cast to a type that is known, or nothing", () => {
+  const graph = new GraphBuilder();
+  graph.input("x", { type: "int64", shape: [2] });
+  graph.input("like", { type: "float32", shape: [] });
+  const made = lower(graph, "CastLike", ["x", "like"]);
+  expect(graph.typeOf(made)).toEqual({ type: "float32", shape: [2] });
+  expect(graph.nodes.map(({ operator }) => operator)).toEqual(["Cast"]);
+  expect(lower(graph, "CastLike", ["like", made])).toBe("like");
 });
 
 describe("what does not fit is refused by name", () => {
