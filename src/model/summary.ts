@@ -102,51 +102,90 @@ function layersOf(
   states: ReadonlySet<string>,
 ): readonly LayerSummary[] {
   const { graph, made } = bound(model, options, states, false);
-  const producer = new Map(
-    graph.nodes.flatMap((node, i) => node.outputs.map((output) => [output, i] as const)),
-  );
   const tensors = new Map(
-    model.initializers.filter(isParameter).map((tensor) => [tensor.name, tensor]),
+    model.initializers
+      .filter((tensor) => isParameter(tensor) && !states.has(tensor.name))
+      .map((tensor) => [tensor.name, sizeOf(tensor.shape)]),
   );
-  for (const name of states) tensors.delete(name);
+  const owners = ownersOf(model, new Set(tensors.keys()));
   const layers = new Map<string, LayerSummary>();
-  let next = 0;
-  for (const node of model.nodes) {
-    const values = node.outputs.flatMap((name) => made.values.get(name) ?? []);
-    const last = Math.max(next - 1, ...values.map((value) => producer.get(value) ?? -1));
-    const nodes = graph.nodes.slice(next, last + 1);
-    next = last + 1;
+  let last = "";
+  for (const { node, values, nodes } of inGraph(model, graph, made)) {
     let parameters = 0;
     for (const name of node.inputs) {
-      parameters += sizeOf(tensors.get(name)?.shape ?? [0]);
+      parameters += tensors.get(name) ?? 0;
       tensors.delete(name);
     }
     if (nodes.length === 0 && parameters === 0) continue;
-    const name = layerOf(node, options.trained);
+    const flops = flopsOf({ nodes }, (value) => graph.shapeOf(value));
+    const moves = flops === 0 && parameters === 0 && isNamedAfterOperator(node);
+    const name = moves && last !== "" ? last : layerOf(node, owners);
     const known = layers.get(name);
-    const operators = new Set([...(known?.operators ?? []), node.operator]);
     layers.set(name, {
       name,
-      operators: [...operators],
+      operators: [...new Set([...(known?.operators ?? []), node.operator])],
       shape: graph.shapeOf(values[0] ?? ""),
       parameters: (known?.parameters ?? 0) + parameters,
-      flops: (known?.flops ?? 0) + flopsOf({ nodes }, (value) => graph.shapeOf(value)),
+      flops: (known?.flops ?? 0) + flops,
     });
+    last = name;
   }
   return [...layers.values()];
 }
 
-/**
- * The layer of a node: our own nodes are called "attention1/scores", PyTorch's "/layer1/conv1/Conv" or
- * after nothing in particular; then the tensors say it: "conv1.weight".
- */
-function layerOf({ name, inputs, outputs, operator }: Node, trained: ReadonlySet<string>): string {
-  const path = name.split("/");
-  if (path.length > 2 && path[0] === "") return path.slice(1, -1).join("/");
-  if (path.length > 1 && path[0] !== "") return path[0] as string;
-  const tensor = inputs.find((input) => trained.has(input) && input.includes("."));
-  return tensor?.replace(/\.[^.]*$/, "") ?? (name || outputs[0] || operator);
+/** Each node of the model with its values in the graph, and the nodes there that compute them. */
+function* inGraph(model: Model, graph: GraphBuilder, made: BoundModel) {
+  const producer = new Map(
+    graph.nodes.flatMap((node, i) => node.outputs.map((output) => [output, i] as const)),
+  );
+  let next = 0;
+  for (const node of model.nodes) {
+    const values = node.outputs.flatMap((name) => made.values.get(name) ?? []);
+    const end = Math.max(next, ...values.map((value) => (producer.get(value) ?? -1) + 1));
+    yield { node, values, nodes: graph.nodes.slice(next, end) };
+    next = end;
+  }
 }
+
+/** Exporters call what moves elements between layers "node_Reshape_7" or "/Flatten". */
+const isNamedAfterOperator = ({ name, operator }: Node): boolean =>
+  name.lastIndexOf("/") < 1 && name.toLowerCase().includes(operator.toLowerCase());
+
+/** The layer of each tensor ("conv1.weight": conv1), and of values that are computed from tensors alone. */
+function ownersOf(model: Model, parameters: ReadonlySet<string>): Map<string, string> {
+  const constants = new Set(model.initializers.map(({ name }) => name));
+  const owners = new Map<string, string>();
+  for (const name of parameters)
+    if (name.includes(".")) owners.set(name, name.replace(/\.[^.]*$/, ""));
+  for (const { inputs, outputs } of model.nodes) {
+    if (!inputs.every((name) => name === "" || constants.has(name))) continue;
+    const owner = inputs.map((name) => owners.get(name)).find((name) => name !== undefined);
+    for (const name of outputs) {
+      constants.add(name);
+      if (owner !== undefined) owners.set(name, owner);
+    }
+  }
+  return owners;
+}
+
+/**
+ * The layer of a node: our own nodes are called "attention1/scores", PyTorch's "/layer1/layer1.0/conv1/Conv" or
+ * after nothing in particular; then the tensors say it.
+ */
+function layerOf(
+  { name, inputs, outputs, operator }: Node,
+  owners: ReadonlyMap<string, string>,
+): string {
+  const path = name.split("/");
+  if (path.length > 2 && path[0] === "") return modulePath(path.slice(1, -1));
+  if (path.length > 1 && path[0] !== "") return path[0] as string;
+  const owner = inputs.map((input) => owners.get(input)).find((found) => found !== undefined);
+  return owner ?? (name.replace(/^\//, "") || outputs[0] || operator);
+}
+
+/** layer1/layer1.0/conv1 is called layer1.0.conv1. */
+const modulePath = (parts: readonly string[]): string =>
+  parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join(".");
 
 /** The gradient of the sum of the outputs costs what that of a loss costs. */
 function stepFlops(model: Model, options: SummaryOptions, states: ReadonlySet<string>): number {
