@@ -230,3 +230,30 @@ test("sparse pushes across the border: the rule for each side", async () => {
     expect(copy[1]).toBe(-3);
   }
 });
+
+test("sparse, alone behind a slow link under ssp: own changes of state are read at once", async () => {
+  const reads: { clock: number; states: number[] }[] = [];
+  await runToy({
+    toy: {
+      length: LENGTH,
+      states: LENGTH - TRAINED,
+      workingSet: () => Uint32Array.of(1, 2, 3),
+      gradient: ({ clock, parameters, out }) => {
+        reads.push({ clock, states: statesOf(parameters) });
+        out.set([5, mark(0, clock, 2), mark(0, clock, 3)]);
+      },
+    },
+    workers: 1,
+    clocks: 8,
+    servers: 2,
+    node: { oneWayMicros: 300 * MILLI },
+    within: { consistency: "ssp", staleness: 4 },
+    optimizer: optimizer("sgd"),
+    between: { kind: "stretched" },
+  });
+  expect(reads.length).toBe(8);
+  for (const { clock, states } of reads) {
+    const sums = [2, 3].map((i) => count(clock).reduce((sum, c) => sum + mark(0, c, i), 0));
+    expect(states).toEqual(sums);
+  }
+});
