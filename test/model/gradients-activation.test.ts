@@ -111,7 +111,7 @@ describe("activations of one input", () => {
       expectFormula(y, (g, inputs) => g.emit(operator, inputs, attributes)),
   );
 
-  test("the slope at a kink is the left one, as PyTorch has it", async () => {
+  test("the slope at a kink is the flatter one, as PyTorch has it", async () => {
     const at = async (operator: string, x: number, attributes: Attributes = {}) =>
       (
         await gradients([tensor([1], [x])], (g, [name = ""]) =>

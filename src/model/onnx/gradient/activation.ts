@@ -1,6 +1,6 @@
 /**
  * Gradients of activations. Every formula stays finite however large the input: exponentials are taken of
- * nothing positive, or the operator's own output stands in for them. At a kink the slope is the left one,
+ * nothing positive, or the operator's own output stands in for them. At a kink the slope is the flatter one,
  * as in PyTorch.
  */
 import { floatAttribute, stringAttribute } from "../graph.ts";

@@ -1,6 +1,6 @@
 /**
  * Gradients of operators that work element by element. Where a derivative does not exist, PyTorch's choice
- * is ours: inputs that share a maximum share its gradient equally, a bound of Clip passes it, Abs has 0 at 0.
+ * is ours: inputs that share a maximum share its gradient equally, what lies at a bound of Clip has none, Abs has 0 at 0.
  */
 import { type Formula, flat, formula, unary } from "./formula.ts";
 import { type GradientContext, type GradientRule, inputOf, unbroadcast } from "./rule.ts";
@@ -96,18 +96,21 @@ const extreme: GradientRule = (at) => {
   );
 };
 
-/** The input has the gradient where it is its own output; each bound where the input lies beyond it. */
+/** The input has the gradient strictly between the bounds, each bound where the input lies beyond it. */
 const clip: GradientRule = (at) => {
-  const { x, y, g, op, mask } = formula(at);
+  const { x, g, op, mask } = formula(at);
+  const [low, high] = [inputOf(at, 1), inputOf(at, 2)];
+  const inside = (): string => {
+    const above = low && op("Greater", x, low);
+    const below = high && op("Less", x, high);
+    if (!above && !below) return g;
+    return op("Mul", g, mask(above && below ? op("And", above, below) : above || below));
+  };
   const beyond = (index: number, comparison: string): string | undefined =>
     at.needs(index)
       ? unbroadcast(at.graph, op("Mul", g, mask(op(comparison, x, inputOf(at, index)))), [])
       : undefined;
-  return [
-    at.needs(0) ? op("Mul", g, mask(op("Equal", x, y))) : undefined,
-    beyond(1, "Less"),
-    beyond(2, "Greater"),
-  ];
+  return [at.needs(0) ? inside() : undefined, beyond(1, "Less"), beyond(2, "Greater")];
 };
 
 /** Where, not a mask: what was not chosen may be infinite upstream. */
