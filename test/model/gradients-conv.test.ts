@@ -109,12 +109,20 @@ describe("many channels take the way of matrix products", () => {
   });
 });
 
-test("a depthwise kernel of stride 1 is flipped", async () => {
+test.each([1, 2])("depthwise, stride %i", async (stride) => {
   const random = createRandom(5);
   await check("Conv", [uniform(random, [2, 3, 5, 4]), uniform(random, [3, 1, 3, 2])], {
     group: { int: 3 },
+    strides: { ints: [stride, 1] },
     dilations: { ints: [2, 1] },
     pads: { ints: [2, 1, 0, 0] },
+  });
+});
+
+test("kernels of many places take the way of a convolution", async () => {
+  const random = createRandom(7);
+  await check("Conv", [uniform(random, [2, 8, 7, 7]), uniform(random, [2, 8, 6, 6])], {
+    pads: { ints: [1, 0, 0, 1] },
   });
 });
 

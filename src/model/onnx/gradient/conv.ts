@@ -2,9 +2,9 @@
  * Gradients of convolutions, groups included. g = dLoss/dY.
  *
  * Weights: dW[o,i,k] = sum over n,y of X[n,i, y*stride + k*dilation - pad] * g[n,o,y]. With channels enough,
- * that is one matrix product for each place k of the kernel (two to seven times faster on ONNX Runtime than
- * the other form); else a convolution of X by g with batch and channel axes exchanged and stride and
- * dilation exchanged, whose output is as small as the kernel.
+ * that is one matrix product for each place k of the kernel; depthwise, one product element by element; else
+ * a convolution of X by g with batch and channel axes exchanged and stride and dilation exchanged. (Its
+ * output is as small as the kernel: ONNX Runtime takes two to seven times as long for it.)
  * Input: the transposed convolution of g by W, padded at the end where the stride left elements unread.
  * ConvTranspose is the same read backwards: its input is narrow, its output wide.
  */
@@ -112,8 +112,15 @@ function transposedInputGradient(at: GradientContext, window: Window): string {
   return crop(graph, product, spaceOf(graph, inputOf(at, 0)));
 }
 
-const weightGradient = (at: Meeting): string =>
-  (at.weights[1] ?? 0) >= 8 && sizeOf(at.window.kernel) <= 32 ? byPlaces(at) : byConvolution(at);
+function weightGradient(at: Meeting): string {
+  const [filters, depth = 0] = at.weights;
+  if (sizeOf(at.window.kernel) > MANY_PLACES) return byConvolution(at);
+  if (depth === 1 && filters === at.group) return byShifts(at);
+  return depth >= 8 ? byPlaces(at) : byConvolution(at);
+}
+
+/** More places make more nodes than they save. */
+const MANY_PLACES = 32;
 
 /**
  * With channels last, what place k of the kernel meets is a Slice of few long rows. (ONNX Runtime transposes
@@ -129,21 +136,45 @@ function byPlaces(at: Meeting): string {
   const folded = reshape(graph, at.narrow, [batch, filters, sizeOf(made)]);
   const exchanged = graph.emit("Transpose", [folded], EXCHANGE);
   const narrow = reshape(graph, exchanged, [group, filters / group, rows]);
-  const axes = graph.ints(made.map((_, axis) => axis + 1));
   const products = placesOf(window.kernel).map((place) => {
-    const starts = place.map((k, axis) => k * (window.dilations[axis] ?? 1));
-    const ends = starts.map(
-      (start, axis) => start + ((made[axis] ?? 1) - 1) * (window.strides[axis] ?? 1) + 1,
-    );
-    const ints = [starts, ends].map((values) => graph.ints(values));
-    const met = graph.emit("Slice", [wide, ...ints, axes, graph.ints(window.strides)]);
-    const product = graph.emit("MatMul", [narrow, reshape(graph, met, [group, rows, depth])]);
-    return reshape(graph, product, [filters, depth, 1]);
+    const met = reshape(graph, metAt(at, wide, place), [group, rows, depth]);
+    return reshape(graph, graph.emit("MatMul", [narrow, met]), [filters, depth, 1]);
   });
-  const [first = ""] = products;
-  const all = products.length === 1 ? first : graph.emit("Concat", products, { axis: { int: 2 } });
-  return reshape(graph, all, weights);
+  return reshape(graph, joined(graph, products), weights);
 }
+
+/** One filter a channel: each place of the kernel is a product element by element, summed. */
+function byShifts(at: Meeting): string {
+  const { graph, window, weights } = at;
+  const [filters = 0] = weights;
+  const [batch = 0, , ...sizes] = graph.shapeOf(at.wide);
+  const rows = [batch * filters, sizeOf(spaceOf(graph, at.narrow))];
+  const wide = padded(graph, reshape(graph, at.wide, [batch * filters, ...sizes]), window);
+  const narrow = reshape(graph, at.narrow, rows);
+  const bare = { keepdims: { int: 0 } };
+  const sums = placesOf(window.kernel).map((place) => {
+    const met = reshape(graph, metAt(at, wide, place), rows);
+    const product = graph.emit("Mul", [met, narrow]);
+    const sum = graph.emit("ReduceSum", [product, graph.ints([1])], bare);
+    return reshape(graph, sum, [batch, filters, 1]);
+  });
+  const total = graph.emit("ReduceSum", [joined(graph, sums), graph.ints([0])], bare);
+  return reshape(graph, total, weights);
+}
+
+/** What the narrow value meets at one place of the kernel, from the padded [images, ...space, ...]. */
+function metAt({ graph, window, narrow }: Meeting, wide: string, place: readonly number[]): string {
+  const starts = place.map((k, axis) => k * (window.dilations[axis] ?? 1));
+  const ends = spaceOf(graph, narrow).map(
+    (size, axis) => (starts[axis] ?? 0) + (size - 1) * (window.strides[axis] ?? 1) + 1,
+  );
+  const axes = place.map((_, axis) => axis + 1);
+  const ints = [starts, ends, axes, window.strides].map((values) => graph.ints(values));
+  return graph.emit("Slice", [wide, ...ints]);
+}
+
+const joined = (graph: GraphBuilder, parts: readonly string[]): string =>
+  parts.length === 1 ? (parts[0] ?? "") : graph.emit("Concat", parts, { axis: { int: 2 } });
 
 const EXCHANGE = { perm: { ints: [1, 0, 2] } };
 
@@ -157,11 +188,15 @@ function channelsLast({ graph, wide, group, weights: [, depth = 0] }: Meeting): 
   return reshape(graph, first, [group * batch, ...sizes, depth]);
 }
 
-/** Pads the spatial axes of [images, ...space, depth]. */
+/** Pads the spatial axes of [images, ...space, ...]. */
 function padded(graph: GraphBuilder, value: string, { pads, kernel }: Window): string {
   if (pads.every((pad) => pad === 0)) return value;
+  const rest = graph
+    .shapeOf(value)
+    .slice(1 + kernel.length)
+    .map(() => 0);
   const [begins, ends] = [pads.slice(0, kernel.length), pads.slice(kernel.length)];
-  return graph.emit("Pad", [value, graph.ints([0, ...begins, 0, 0, ...ends, 0])]);
+  return graph.emit("Pad", [value, graph.ints([0, ...begins, ...rest, 0, ...ends, ...rest])]);
 }
 
 /** Every index into a kernel, the last axis fastest. */
