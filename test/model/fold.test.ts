@@ -1,67 +1,18 @@
-/** Every fold against ONNX Runtime, which runs the same node on the same inputs; exporters' shape arithmetic. */
+/** Every fold against ONNX Runtime, which runs the same node on the same inputs, bit for bit. */
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { createRandom, type Random } from "../../src/core/random.ts";
 import { GraphBuilder } from "../../src/model/onnx/builder.ts";
 import { FOLD_LIMIT } from "../../src/model/onnx/fold/rule.ts";
 import { FOLDS } from "../../src/model/onnx/fold/table.ts";
-import {
-  type Attributes,
-  ELEMENT_TYPES,
-  type ElementType,
-  type Initializer,
-  sizeOf,
-} from "../../src/model/onnx/graph.ts";
+import { type Attributes, ELEMENT_TYPES, type ElementType } from "../../src/model/onnx/graph.ts";
 import { SHAPE_RULES } from "../../src/model/onnx/shape/table.ts";
-import { runtimeOutputs, type TensorValue } from "./runtime-outputs.ts";
+import { executed, folded, ints, plain, some, tensor } from "./folded.ts";
+import type { TensorValue } from "./runtime-outputs.ts";
 
 const covered = new Set<string>();
 afterAll(() => {
   expect([...covered].sort()).toEqual(Object.keys(FOLDS).sort());
-});
-
-/** The constants that the node becomes, or undefined if it stays a node. */
-function folded(
-  operator: string,
-  inputs: readonly (TensorValue | undefined)[],
-  attributes: Attributes = {},
-  outputs = 1,
-): Initializer[] | undefined {
-  const graph = new GraphBuilder();
-  const names = inputs.map((tensor, i) => (tensor ? graph.constant(`x${i}`, tensor) : ""));
-  const made = graph.emitAll(operator, names, attributes, { outputs });
-  const { initializers, nodes } = graph.build("folded", made);
-  if (nodes.length > 0) return undefined;
-  return made.map((name) => initializers.find((tensor) => tensor.name === name) as Initializer);
-}
-
-/** What ONNX Runtime makes of the node, fed with its inputs so that it folds nothing itself. */
-function executed(
-  operator: string,
-  inputs: readonly (TensorValue | undefined)[],
-  attributes: Attributes,
-  outputs: readonly Initializer[],
-): Promise<TensorValue[]> {
-  const fed = inputs.flatMap((tensor, i) => (tensor ? [{ name: `x${i}`, ...tensor }] : []));
-  const node = {
-    name: "node",
-    operator,
-    attributes,
-    inputs: inputs.map((tensor, i) => (tensor ? `x${i}` : "")),
-    outputs: outputs.map((_, i) => `y${i}`),
-  };
-  const values = outputs.map(({ type, shape }, i) => ({ name: `y${i}`, type, shape }));
-  const graph = { name: "g", nodes: [node], inputs: fed, outputs: values, initializers: [] };
-  return runtimeOutputs(graph, Object.fromEntries(fed.map((tensor) => [tensor.name, tensor])));
-}
-
-/** Elements in a form that compares bits of numbers, except that 0 is -0. */
-const plain = ({ type, shape, data }: TensorValue) => ({
-  type,
-  shape: [...shape],
-  data: Array.from(data as Float32Array, (value) =>
-    typeof value === "bigint" ? value : value + 0,
-  ),
 });
 
 /** Equal to ONNX Runtime's result in type, shape and every bit. Answers whether it folds at all. */
@@ -81,37 +32,6 @@ async function agrees(
 
 async function check(...node: Parameters<typeof agrees>): Promise<void> {
   expect(await agrees(...node), `${node[0]} folds`).toBe(true);
-}
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  bool: Uint8Array,
-} as const;
-
-const tensor = (
-  type: ElementType,
-  shape: readonly number[],
-  values: readonly number[],
-): TensorValue => ({
-  type,
-  shape,
-  data: type === "int64" ? BigInt64Array.from(values, BigInt) : ARRAYS[type].from(values),
-});
-const ints = (...values: readonly number[]): TensorValue =>
-  tensor("int64", [values.length], values);
-
-/** Whole numbers in [low, high] for integers, fractions between them for floats. */
-function some(random: Random, type: ElementType, shape: readonly number[], low = -4, high = 4) {
-  const [from, to] = type === "bool" ? [0, 1] : type === "uint8" ? [0, 9] : [low, high];
-  const values = Array.from({ length: sizeOf(shape) }, () => {
-    const value = from + (to - from) * random.next();
-    return type.startsWith("float") ? value : Math.round(value);
-  });
-  return tensor(type, shape, values);
 }
 
 const size = fc.integer({ min: 1, max: 4 });
@@ -528,107 +448,5 @@ describe("what is not folded", () => {
 
   test("every fold has a shape rule for when it cannot", () => {
     expect(Object.keys(FOLDS).filter((operator) => !(operator in SHAPE_RULES))).toEqual([]);
-  });
-});
-
-describe("exporters' shape arithmetic leaves nothing behind", () => {
-  const start = (dims: readonly number[]): GraphBuilder => {
-    const graph = new GraphBuilder();
-    graph.input("x", { type: "float32", shape: dims });
-    return graph;
-  };
-  const scalar = (graph: GraphBuilder, value: number): string =>
-    graph.constant(graph.freshName("n"), tensor("int64", [], [value]));
-
-  test("x.view(x.size(0), -1): Shape, Gather, Unsqueeze, Concat, Reshape", () => {
-    const graph = start([8, 3, 4]);
-    const batch = graph.emit("Gather", [graph.emit("Shape", ["x"]), scalar(graph, 0)]);
-    const first = graph.emit("Unsqueeze", [batch, graph.ints([0])]);
-    const wanted = graph.emit("Concat", [first, graph.ints([-1])], { axis: { int: 0 } });
-    const y = graph.emit("Reshape", ["x", wanted]);
-    expect(graph.shapeOf(y)).toEqual([8, 12]);
-    expect(graph.nodes.map(({ operator }) => operator)).toEqual(["Reshape"]);
-  });
-
-  test("attention: view(b, t, heads, c // heads).transpose(1, 2)", () => {
-    const graph = start([2, 5, 12]);
-    const sizes = [0, 1, 2].map((axis) =>
-      graph.emit("Gather", [graph.emit("Shape", ["x"]), scalar(graph, axis)]),
-    );
-    const each = graph.emit("Div", [sizes[2] as string, scalar(graph, 3)]);
-    const whole = graph.emit("Cast", [each], { to: { int: ELEMENT_TYPES.int64 } });
-    const parts = [sizes[0] as string, sizes[1] as string, scalar(graph, 3), whole].map((name) =>
-      graph.emit("Unsqueeze", [name, graph.ints([0])]),
-    );
-    const wanted = graph.emit("Concat", parts, { axis: { int: 0 } });
-    const heads = graph.emit("Transpose", [graph.emit("Reshape", ["x", wanted])], {
-      perm: { ints: [0, 2, 1, 3] },
-    });
-    expect(graph.shapeOf(heads)).toEqual([2, 3, 5, 4]);
-    expect(graph.nodes.map(({ operator }) => operator)).toEqual(["Reshape", "Transpose"]);
-  });
-
-  test("a causal mask: ConstantOfShape, Trilu, Equal, Where, Slice, Expand", () => {
-    const graph = start([2, 3, 6]);
-    const length = graph.emit("Shape", ["x"], { start: { int: 1 }, end: { int: 2 } });
-    const square = graph.emit("Concat", [graph.ints([4]), graph.ints([4])], { axis: { int: 0 } });
-    const ones = graph.emit("ConstantOfShape", [square], {
-      value: { tensor: { name: "", ...tensor("float32", [1], [1]) } },
-    });
-    const lower = graph.emit("Trilu", [ones], { upper: { int: 0 } });
-    const hidden = graph.emit("Equal", [lower, graph.scalar(0)]);
-    const low = graph.constant("low", tensor("float32", [], [Number.NEGATIVE_INFINITY]));
-    const bias = graph.emit("Where", [hidden, low, graph.scalar(0)]);
-    const cut = [0, 1].reduce(
-      (value, axis) => graph.emit("Slice", [value, graph.ints([0]), length, graph.ints([axis])]),
-      bias,
-    );
-    const batch = graph.emit("Shape", ["x"], { end: { int: 1 } });
-    const square3 = graph.emit("Concat", [batch, length, length], { axis: { int: 0 } });
-    const mask = graph.emit("Expand", [cut, square3]);
-    const down = Number.NEGATIVE_INFINITY;
-    const one = [0, down, down, 0, 0, down, 0, 0, 0];
-    expect(graph.constantOf(mask)).toEqual([...one, ...one]);
-    expect(graph.nodes).toEqual([]);
-  });
-
-  test("-1 for sizes to keep: ConstantOfShape, Mul, Equal, Where, Expand (torch.expand)", () => {
-    const graph = start([1, 5]);
-    const given = graph.ints([7, -1]);
-    const ones = graph.emit("ConstantOfShape", [graph.emit("Shape", [given])], {
-      value: { tensor: { name: "", ...ints(1) } },
-    });
-    const unset = graph.emit("Equal", [given, graph.emit("Mul", [ones, graph.ints([-1])])]);
-    const y = graph.emit("Expand", ["x", graph.emit("Where", [unset, ones, given])]);
-    expect(graph.shapeOf(y)).toEqual([7, 5]);
-    expect(graph.nodes.map(({ operator }) => operator)).toEqual(["Expand"]);
-  });
-
-  test("pads in PyTorch's order: Concat, Reshape, Slice backwards, Transpose, Reshape, Cast", () => {
-    const graph = start([2, 3]);
-    const missing = graph.emit("ConstantOfShape", [graph.ints([2])], {
-      value: { tensor: { name: "", ...ints(0) } },
-    });
-    const all = graph.emit("Concat", [graph.ints([1, 2]), missing], { axis: { int: 0 } });
-    const rows = graph.emit("Reshape", [all, graph.ints([-1, 2])]);
-    const far = graph.constant("far", {
-      type: "int64",
-      shape: [1],
-      data: BigInt64Array.of(-(2n ** 63n) + 1n),
-    });
-    const back = graph.emit("Slice", [
-      rows,
-      graph.ints([-1]),
-      far,
-      graph.ints([0]),
-      graph.ints([-1]),
-    ]);
-    const flat = graph.emit("Reshape", [
-      graph.emit("Transpose", [back], { perm: { ints: [1, 0] } }),
-      graph.ints([-1]),
-    ]);
-    const pads = graph.emit("Cast", [flat], { to: { int: ELEMENT_TYPES.int64 } });
-    expect(graph.shapeOf(graph.emit("Pad", ["x", pads]))).toEqual([2, 6]);
-    expect(graph.nodes.map(({ operator }) => operator)).toEqual(["Pad"]);
   });
 });
