@@ -32,6 +32,14 @@ const learners: Record<string, ModelSpec> = {
     model: SequentialSpec.parse({ kind: "sequential", layers: ["flatten", { dense: 3 }] }),
     data: shapeOf(datasets.digits),
   },
+  dropping: {
+    model: SequentialSpec.parse({
+      kind: "sequential",
+      layers: ["flatten", { dense: 20 }, "relu", { dropout: 0.5 }, { dense: 3 }],
+    }),
+    data: shapeOf(datasets.digits),
+    seed: 11,
+  },
   factors: {
     model: { kind: "matrix-factorisation", rank: 4, l2: 0.1, initialDeviation: 0.1 },
     data: shapeOf(datasets.films),
@@ -96,6 +104,31 @@ test("0, 1 and 2 threads: the same losses, updates and judgements, bit for bit",
   expect(first.examples).toBe(8);
   expect(first.loss).toBeGreaterThan(0);
   expect(update.some((value) => value !== 0)).toBe(true);
+});
+
+test("what a step drops depends on its worker and clock, not on the thread or the order", async () => {
+  const learner = createLearner(learners.dropping!);
+  const parameters = shared(learner.layout.length);
+  parameters.set(learner.initialise(createRandom(4)));
+  const steps = [0, 1].flatMap((worker) => [0, 1, 2].map((clock) => ({ worker, clock })));
+  const updates = async (
+    threads: number,
+    order: typeof steps,
+  ): Promise<Map<string, readonly number[]>> => {
+    const pool = makePool(threads);
+    const rows = rowsFrom(0, 8);
+    const done = order.map(async ({ worker, clock }) => {
+      const out = shared(parameters.length);
+      const job = { learner: "dropping", dataset: "digits", rows, parameters, out, flops: 1 };
+      await pool.step({ ...job, worker, clock });
+      return [`${worker} ${clock}`, [...out]] as [string, readonly number[]];
+    });
+    return new Map(await Promise.all(done));
+  };
+  const inline = await updates(0, steps);
+  expect(new Set([...inline.values()].map((update) => update.join())).size).toBe(steps.length);
+  expect(await updates(1, steps.toReversed())).toEqual(inline);
+  expect(await updates(2, steps)).toEqual(inline);
 });
 
 test.each([0, 1])("a task that fails says which (%i threads)", async (threads) => {
