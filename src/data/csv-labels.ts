@@ -51,19 +51,19 @@ const inOrder =
     return { labels, classes: names };
   };
 
-function grouped({ groups, others }: Schema<"groups">): LabelReader {
+function grouped({ groups, rest }: Schema<"groups">): LabelReader {
   const names = Object.keys(groups);
   const groupOf = new Map(
     Object.values(groups).flatMap((values, group) => values.map((v) => [canonical(v), group])),
   );
-  const rest = others === undefined ? undefined : names.length;
+  const other = rest === undefined ? undefined : names.length;
   return {
     read: (text, place) => {
-      const group = groupOf.get(canonical(text)) ?? rest;
+      const group = groupOf.get(canonical(text)) ?? other;
       if (group === undefined) throw badLabel(text, [...groupOf.keys()], place);
       return group;
     },
-    finish: inOrder(others === undefined ? names : [...names, others]),
+    finish: inOrder(rest === undefined ? names : [...names, rest]),
   };
 }
 

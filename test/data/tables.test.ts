@@ -62,7 +62,7 @@ describe("real tables", () => {
           difficulty: "ignore",
         },
         others: "numeric",
-        label: { as: "groups", groups: { normal: ["normal"] }, others: "attack" },
+        label: { as: "groups", groups: { normal: ["normal"] }, rest: "attack" },
       },
     });
     expect([train.rows, judged.rows, train.classes, natural]).toEqual([
@@ -132,7 +132,7 @@ describe("labels in groups, and test files", () => {
   test("values by their group, then the others; numbers are equal where they are", async () => {
     const { train, judged } = await load(spec({ as: "groups", groups }), memory(files));
     expect([...train.labels, ...judged.labels]).toEqual([0, 0, 1, 0, 1]);
-    const some = { as: "groups", groups: { dogs: ["dog"] }, others: "rest" };
+    const some = { as: "groups", groups: { dogs: ["dog"] }, rest: "more" };
     const { train: binary } = await load(spec(some), memory(files));
     expect([binary.classes, ...binary.labels]).toEqual([2, 1, 0, 1]);
   });
@@ -143,6 +143,12 @@ describe("labels in groups, and test files", () => {
     expect(issue).toMatchObject({ code: "BAD_DATA", line: 2, fix: "the classes are dog, 1" });
     const twice = { as: "groups", groups: { a: ["dog"], b: ["dog"] } };
     expect(DataSpec.safeParse(spec(twice)).error?.issues[0]?.message).toContain("one group");
+  });
+
+  test("a column that the names of a file without a header lack is refused before any file is read", () => {
+    const schema = { names: ["x", "y"], columns: { x: "numeric", y: "label", z: "ignore" } };
+    const { error } = DataSpec.safeParse({ ...spec({ as: "class" }), schema });
+    expect(error?.issues).toMatchObject([{ path: ["schema", "columns", "z"] }]);
   });
 
   test("several files and a test file: sites are those of training", async () => {

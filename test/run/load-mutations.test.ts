@@ -15,7 +15,9 @@ const FILES = readdirSync("examples")
 const COUNT = 200;
 
 /** Keys whose values are free text or free names: damage there may be legal. */
-const FREE = new Set(["name", "path", "columns", "sites", "missing"]);
+const FREE = new Set(["name", "path", "testPath", "columns", "groups", "rest", "sites", "missing"]);
+/** Keys whose own keys are free names. */
+const NAMES_WITHIN = new Set(["groups"]);
 /** Keys that must be there, whatever stands around them. */
 const REQUIRED = new Set([
   "version",
@@ -62,7 +64,8 @@ const splice = (text: string, from: number, to: number, put: string): string =>
 
 /** A letter doubled, dropped or swapped: never again a key of the schema, since a q goes with it. */
 const keyTypo: Mutator = (text, random) => {
-  const spot = pick(spots(text), random);
+  const keys = spots(text).filter(({ path }) => !NAMES_WITHIN.has(String(path.at(-2))));
+  const spot = pick(keys, random);
   if (!spot) return undefined;
   const [from, to] = spot.pair.key.range!;
   const key = spot.pair.key.value;
