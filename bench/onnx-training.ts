@@ -1,0 +1,214 @@
+/**
+ * Training steps per second on one core (gather the batch, forward, backward, SGD into flat parameters):
+ * ours on ONNX Runtime beside PyTorch on one thread and TensorFlow.js on WebAssembly, taking turns.
+ *   PANGAEA_PYTHON=python PANGAEA_TFJS=folder npx tsx bench/onnx-training.ts [subject …] [--json]
+ * PANGAEA_PYTHON is a Python that has PyTorch, PANGAEA_TFJS a folder in which
+ * `npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm` was run; who is missing is said and left out.
+ */
+import type { Dataset } from "../src/core/dataset.ts";
+import { shapeOf } from "../src/core/dataset.ts";
+import { createKernels } from "../src/core/kernels/create.ts";
+import { createRandom } from "../src/core/random.ts";
+import { createLearner } from "../src/model/create.ts";
+import { createRuntime, type RuntimeName } from "../src/model/onnx/run.ts";
+import { type LayerSpec, SequentialSpec } from "../src/model/spec.ts";
+import { type Case, measure, print } from "./harness.ts";
+import { type Peer, startPeer } from "./peers/peer.ts";
+
+interface Subject {
+  readonly name: string;
+  readonly batch: number;
+  readonly dataset: () => Dataset;
+  readonly layers: readonly LayerSpec[];
+}
+
+const ROWS = 2048;
+const VOCABULARY = 65;
+const TIME = 64;
+
+function images(shape: readonly number[]): Dataset {
+  const random = createRandom(1);
+  const size = shape.reduce((product, axis) => product * axis, 1);
+  const features = new Uint8Array(new SharedArrayBuffer(ROWS * size));
+  const labels = new Int32Array(new SharedArrayBuffer(ROWS * 4));
+  for (let k = 0; k < features.length; k++) features[k] = random.integer(256);
+  for (let k = 0; k < ROWS; k++) labels[k] = random.integer(10);
+  return {
+    kind: "dense",
+    rows: ROWS,
+    shape,
+    features,
+    scale: 1 / 255,
+    offset: 0,
+    labels,
+    classes: 10,
+  };
+}
+
+function text(): Dataset {
+  const random = createRandom(1);
+  const tokens = new Uint8Array(new SharedArrayBuffer(ROWS + TIME + 1));
+  for (let k = 0; k < tokens.length; k++) tokens[k] = random.integer(VOCABULARY);
+  const starts = new Uint32Array(new SharedArrayBuffer(ROWS * 4));
+  for (let k = 0; k < ROWS; k++) starts[k] = k;
+  return { kind: "text", rows: ROWS, tokens, starts, length: TIME, vocabulary: VOCABULARY };
+}
+
+const digits = (): Dataset => images([1, 28, 28]);
+const window = { padding: "same", stride: 1 } as const;
+const SUBJECTS: readonly Subject[] = [
+  { name: "softmax", batch: 64, dataset: digits, layers: ["flatten", { dense: 10 }] },
+  {
+    name: "mlp",
+    batch: 64,
+    dataset: digits,
+    layers: ["flatten", { dense: 256 }, "relu", { dense: 128 }, "relu", { dense: 10 }],
+  },
+  {
+    name: "cnn",
+    batch: 32,
+    dataset: digits,
+    layers: [
+      { conv: 32, kernel: 5, ...window },
+      "relu",
+      { maxPool: 2 },
+      { conv: 64, kernel: 5, ...window },
+      "relu",
+      { maxPool: 2 },
+      "flatten",
+      { dense: 512 },
+      "relu",
+      { dense: 10 },
+    ],
+  },
+  {
+    name: "residual block",
+    batch: 32,
+    dataset: () => images([64, 16, 16]),
+    layers: [
+      {
+        residual: [
+          { conv: 64, kernel: 3, ...window, bias: false },
+          "batchNorm",
+          "relu",
+          { conv: 64, kernel: 3, ...window, bias: false },
+          "batchNorm",
+        ],
+      },
+      "relu",
+      "globalAveragePool",
+      { dense: 10 },
+    ],
+  },
+  {
+    name: "transformer block",
+    batch: 16,
+    dataset: text,
+    layers: [
+      { embedding: 128 },
+      "positions",
+      { residual: ["layerNorm", { attention: { heads: 4, causal: true } }] },
+      { residual: ["layerNorm", { dense: 512 }, "gelu", { dense: 128 }] },
+      "layerNorm",
+      { dense: VOCABULARY },
+    ],
+  },
+  {
+    name: "lstm",
+    batch: 32,
+    dataset: text,
+    layers: [{ embedding: 128 }, { lstm: 128 }, { lstm: 128 }, { dense: VOCABULARY }],
+  },
+];
+
+/** Trains `steps` times and answers that. */
+type Train = (steps: number) => Promise<number>;
+
+/** Ours: the steps of a worker, its arrays in shared memory. */
+function ours(subject: Subject, only: RuntimeName): { train: Train; about: string } {
+  const dataset = subject.dataset();
+  const rows = Uint32Array.from({ length: subject.batch }, (_, i) => (i * 31) % ROWS);
+  const model = SequentialSpec.parse({
+    kind: "sequential",
+    layers: subject.layers,
+    loss: "softmax-cross-entropy",
+  });
+  const learner = createLearner({ model, data: shapeOf(dataset) }, createRuntime({ only }));
+  const { length } = learner.layout;
+  const kernels = createKernels();
+  const parameters = kernels.allocate(length);
+  const gradients = kernels.allocate(length);
+  parameters.set(learner.initialise(createRandom(2)));
+  const train: Train = async (steps) => {
+    for (let step = 0; step < steps; step++) {
+      await learner.step(parameters, { dataset, rows }, gradients);
+      kernels.axpy(parameters, -0.01, gradients);
+    }
+    return steps;
+  };
+  const megaflops = (learner.flops(subject.batch) / 1e6).toFixed(0);
+  return { train, about: `${length} parameters, ${megaflops} MFLOP a step` };
+}
+
+const ROUND_SECONDS = 1;
+
+/** Rounds of about a second: the warm-up finds out how many steps that is. */
+function paced(name: string, train: Train): Case {
+  let steps = 0;
+  return {
+    name,
+    unit: "steps/s",
+    async run() {
+      if (steps > 0) return train(steps);
+      await train(2);
+      const start = performance.now();
+      const count = await train(3);
+      const each = (performance.now() - start) / 1000 / count;
+      steps = Math.max(1, Math.round(ROUND_SECONDS / each));
+      return train(steps);
+    },
+  };
+}
+
+async function peers(): Promise<{ python?: Peer; tfjs?: Peer }> {
+  const { PANGAEA_PYTHON: python, PANGAEA_TFJS: folder } = process.env;
+  const missing = (name: string, why: string): undefined => {
+    process.stderr.write(`${name} is left out: ${why}\n`);
+  };
+  const started = {
+    python: python
+      ? await startPeer(python, "pytorch.py")
+      : "PANGAEA_PYTHON names no Python that has PyTorch",
+    tfjs: folder
+      ? await startPeer(process.execPath, "tfjs.mjs", { PANGAEA_TFJS: folder })
+      : "PANGAEA_TFJS names no folder with @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm",
+  };
+  return {
+    ...(typeof started.python === "string"
+      ? missing("PyTorch", started.python)
+      : { python: started.python }),
+    ...(typeof started.tfjs === "string"
+      ? missing("TensorFlow.js", started.tfjs)
+      : { tfjs: started.tfjs }),
+  };
+}
+
+const { python, tfjs } = await peers();
+const chosen = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+for (const subject of SUBJECTS) {
+  if (chosen.length > 0 && !chosen.includes(subject.name)) continue;
+  const native = ours(subject, "native");
+  const wasm = ours(subject, "wasm");
+  const cases = [
+    paced("pangaea, native", native.train),
+    paced("pangaea, WebAssembly", wasm.train),
+    ...[python, tfjs].flatMap((peer) =>
+      peer ? [paced(peer.name, (steps) => peer.train(subject.name, steps))] : [],
+    ),
+  ];
+  const title = `onnx-training: ${subject.name}, batch ${subject.batch}, ${native.about}`;
+  print(await measure(title, cases, python ? { baseline: python.name } : {}));
+}
+python?.close();
+tfjs?.close();
+process.exit();
