@@ -1,4 +1,5 @@
 /** The whole library under one name; each part also has its own (`pangaea/core`, `pangaea/run`, …). */
+export * from "./browser/index.ts";
 export * from "./codec/index.ts";
 export * from "./core/index.ts";
 export * from "./data/index.ts";

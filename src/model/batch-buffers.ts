@@ -78,7 +78,10 @@ export interface RandomBuffers {
 }
 
 export function randomBuffers(engine: Engine, inputs: readonly RandomInput[]): RandomBuffers {
-  const buffers = inputs.map((input) => ({ ...input, data: new Float32Array(sizeOf(input.shape)) }));
+  const buffers = inputs.map((input) => ({
+    ...input,
+    data: new Float32Array(sizeOf(input.shape)),
+  }));
   const feeds = Object.fromEntries(
     buffers.map(({ name, data, shape }) => [name, engine.tensor("float32", data, shape)]),
   );

@@ -1,8 +1,8 @@
 /** Which of a model's weights are trained, which are state, which stay as they are. */
 import type { Start } from "./initialise.ts";
-import { intAttribute, type Initializer, type Node } from "./onnx/graph.ts";
-import type { Model } from "./onnx/model.ts";
 import { modelError } from "./model-error.ts";
+import { type Initializer, intAttribute, type Node } from "./onnx/graph.ts";
+import type { Model } from "./onnx/model.ts";
 
 export interface Choice {
   readonly model: Model;
@@ -31,13 +31,22 @@ export function chooseTrained({ model, starts, outputs, patterns, place }: Choic
     if (names.length > 0) return names;
     throw modelError("MODEL_TRAIN", place, "the model has nothing to train");
   }
-  const all = model.initializers.filter(({ type }) => type === "float32").map(({ name }) => name);
+  const all = model.initializers
+    .filter(({ name, type }) => type === "float32" && (starts.size === 0 || starts.has(name)))
+    .map(({ name }) => name);
   for (const pattern of patterns)
     if (!all.some(matcher(pattern.replace(/^!/, ""))))
       throw modelError("MODEL_TRAIN", place, `no tensor matches ${pattern}`, {
         fix: `tensors: ${abbreviated(names)}`,
       });
-  const chosen = all.filter((name) => used.has(name) && !averages.has(name) && isChosen(name, patterns));
+  // A tensor named in full is trained whatever it looks like.
+  const chosen = all.filter(
+    (name) =>
+      (names.includes(name) || patterns.includes(name)) &&
+      used.has(name) &&
+      !averages.has(name) &&
+      isChosen(name, patterns),
+  );
   if (chosen.length > 0) return chosen;
   throw modelError("MODEL_TRAIN", place, "the patterns leave nothing that the loss depends on", {
     fix: `tensors: ${abbreviated(names)}`,
@@ -74,9 +83,12 @@ function readBy(model: Model, outputs: readonly string[]): Set<string> {
   return read;
 }
 
-/** Numbers of rank 0 and masks (minus infinity and its stand-ins) are constants of the formula, not weights. */
-const looksTrained = ({ shape, data }: Initializer): boolean => {
-  if (shape.length === 0) return false;
+/**
+ * Single numbers without a module's name (PyTorch's are "fc.bias") and masks (minus infinity and its stand-ins)
+ * are constants of the formula, not weights.
+ */
+const looksTrained = ({ name, shape, data }: Initializer): boolean => {
+  if (shape.length === 0 || (data.length === 1 && !/\.|weight|bias/.test(name))) return false;
   for (let i = 0; i < data.length; i++) if (!(Math.abs(Number(data[i])) < 1e30)) return false;
   return true;
 };
@@ -97,4 +109,6 @@ function isChosen(name: string, patterns: readonly string[]): boolean {
 }
 
 const abbreviated = (names: readonly string[]): string =>
-  names.length <= 8 ? names.join(", ") : `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`;
+  names.length <= 8
+    ? names.join(", ")
+    : `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`;

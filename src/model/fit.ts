@@ -26,7 +26,8 @@ function checkLabels(trainable: Trainable, term: TermPlan, shape: readonly numbe
     crossEntropy ? wanted.join() === shape.join() : sizeOf(wanted) === sizeOf(shape);
   if (data.kind === "text") {
     const wanted = [data.length, data.vocabulary];
-    if (!crossEntropy) throw misfit(`loss ${kind} does not fit tokens`, "loss: softmax-cross-entropy");
+    if (!crossEntropy)
+      throw misfit(`loss ${kind} does not fit tokens`, "loss: softmax-cross-entropy");
     if (!fits(wanted))
       throw misfit(`${said(trainable, term, shape)}, the data need [${wanted.join(", ")}]`);
     return;
@@ -37,7 +38,10 @@ function checkLabels(trainable: Trainable, term: TermPlan, shape: readonly numbe
   const wanted = Math.max(1, data.classes);
   if (fits([wanted])) return;
   const have = data.classes > 0 ? `${data.classes} classes` : "one target";
-  throw misfit(`${said(trainable, term, shape)}, the data have ${have}`, `end with { dense: ${wanted} }`);
+  throw misfit(
+    `${said(trainable, term, shape)}, the data have ${have}`,
+    `end with { dense: ${wanted} }`,
+  );
 }
 
 const said = ({ starts }: Trainable, { output }: TermPlan, shape: readonly number[]): string =>

@@ -21,7 +21,6 @@ import {
 } from "./batch-buffers.ts";
 import { checkFit } from "./fit.ts";
 import { FlatTensors } from "./flat-tensors.ts";
-import { startingValues } from "./starting-values.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import type { Judgement, Learner, StepResult } from "./learner.ts";
 import { type Metric, metricOf } from "./metric.ts";
@@ -29,6 +28,7 @@ import { sizeOf } from "./onnx/graph.ts";
 import type { Engine, Program, Runtime, Tensors } from "./onnx/run.ts";
 import { type FeatureFormat, judgingGraph, trainingGraph } from "./onnx/training.ts";
 import { ProgramCache } from "./program-cache.ts";
+import { startingValues } from "./starting-values.ts";
 import type { Trainable } from "./trainable.ts";
 
 /** Rows of a judging graph at most, and elements of the batch's widest value. */
@@ -93,7 +93,9 @@ export class GraphLearner implements Learner {
     if (known !== undefined) return known;
     const plain: FeatureFormat = { type: "float32", scale: 1, offset: 0 };
     const { objectives } = this.#trainable;
-    const each = objectives.map((_, i) => trainingGraph(this.#trainable, i, batchSize, plain).flops);
+    const each = objectives.map(
+      (_, i) => trainingGraph(this.#trainable, i, batchSize, plain).flops,
+    );
     const flops = Math.round(each.reduce((sum, one) => sum + one, 0) / each.length);
     this.#flops.set(batchSize, flops);
     return flops;

@@ -169,7 +169,9 @@ function planned(
   const known = (shape: readonly Dimension[]): shape is number[] =>
     shape.every((size) => typeof size === "number");
   const fits = given?.length === wanted.length;
-  const shape = fits ? wanted.map((size, i) => (typeof size === "string" ? given[i] : size)) : wanted;
+  const shape = fits
+    ? wanted.map((size, i) => (typeof size === "string" ? given[i] : size))
+    : wanted;
   const filled = fillOne(shape as Dimension[], given);
   if (known(filled) && (given === undefined || sizeOf(filled) === sizeOf(given)))
     return { name, type, shape: filled };
@@ -188,7 +190,12 @@ function planned(
 function fillOne(shape: readonly Dimension[], given: readonly number[] | undefined): Dimension[] {
   const open = shape.filter((size) => typeof size === "string");
   if (open.length !== 1 || given === undefined) return [...shape];
-  const rest = shape.reduce<number>((all, size) => (typeof size === "number" ? all * size : all), 1);
+  const rest = shape.reduce<number>(
+    (all, size) => (typeof size === "number" ? all * size : all),
+    1,
+  );
   const size = sizeOf(given) / rest;
-  return Number.isInteger(size) ? shape.map((at) => (typeof at === "string" ? size : at)) : [...shape];
+  return Number.isInteger(size)
+    ? shape.map((at) => (typeof at === "string" ? size : at))
+    : [...shape];
 }

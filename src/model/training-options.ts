@@ -74,7 +74,10 @@ export const TRAINING = {
   l2: z.number().nonnegative().default(0),
   /** Bounds the gradient of a step: its Euclidean norm, or each element's size. */
   clip: z
-    .strictObject({ norm: z.number().positive().optional(), value: z.number().positive().optional() })
+    .strictObject({
+      norm: z.number().positive().optional(),
+      value: z.number().positive().optional(),
+    })
     .optional(),
   /** Instead of `loss`: objectives that take turns, step by step (the two sides of a GAN). */
   objectives: z.array(Objective).min(1).optional(),

@@ -2,7 +2,7 @@
  * Three steps of plain descent with the package itself; runs in Node and, served as it is, in a browser.
  * Answers the losses, the parameters, and which runtime did the work.
  */
-export async function train({ createLearner, createRuntime, createRandom }, { model, data, only }) {
+export async function train({ createLearner, createRandom, runtime }, { model, data }) {
   const random = createRandom(11);
   const rows = 24;
   const length = data.shape.reduce((product, size) => product * size, 1);
@@ -15,7 +15,6 @@ export async function train({ createLearner, createRuntime, createRandom }, { mo
     offset: -1,
     labels: Int32Array.from({ length: rows }, () => random.integer(data.classes)),
   };
-  const runtime = createRuntime({ only });
   const learner = createLearner({ model, data: { kind: "dense", ...data }, seed: 5 }, runtime);
   const parameters = learner.initialise(createRandom(3));
   const update = new Float32Array(learner.layout.length);

@@ -29,7 +29,7 @@ const JOBS: Readonly<Record<string, Job>> = {
 };
 
 const inNode = (job: Job, only: "native" | "wasm"): Promise<Result> =>
-  train({ createLearner, createRuntime, createRandom }, { ...job, only });
+  train({ createLearner, createRandom, runtime: createRuntime({ only }) }, job);
 
 const inPage = ({ page }: OpenPage, job: Job & { only?: string }): Promise<Result> =>
   page.evaluate(`import("/test/browser/page.js").then(({ run }) => run(${JSON.stringify(job)}))`);

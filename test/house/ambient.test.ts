@@ -4,7 +4,7 @@ import { ambientUses } from "./ambient.ts";
 import { sources } from "./source.ts";
 import { tokensOf } from "./tokens.ts";
 
-const ALLOWED = /^src\/(world|cli)\//;
+const ALLOWED = /^src\/(world|cli|browser)\//;
 const seen = (text: string): readonly string[] =>
   ambientUses({ path: "src/sync/x.ts", text, tokens: tokensOf(text) });
 

@@ -6,7 +6,18 @@ import { describe, expect, test } from "vitest";
 import { type Import, importsOf, sources } from "./source.ts";
 import { tokensOf } from "./tokens.ts";
 
-const ORDER = ["core", "model", "data", "optimize", "codec", "world", "sync", "run", "cli"];
+const ORDER = [
+  "core",
+  "model",
+  "data",
+  "optimize",
+  "codec",
+  "world",
+  "sync",
+  "run",
+  "browser",
+  "cli",
+];
 
 /**
  * Inside a folder: the parts on the left do not import those on the right. A world knows no other world, and

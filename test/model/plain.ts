@@ -91,8 +91,10 @@ export function plainModel(
 function layerOf(spec: LayerSpec, shape: readonly number[], batch: number): Layer {
   if (spec === "flatten") return flatten(shape);
   if (spec === "relu") return relu(shape);
+  if (typeof spec !== "object") throw new Error(`no plain ${spec}`);
   if ("dense" in spec) return dense(product(shape), spec.dense, batch);
   if ("maxPool" in spec) return maxPool(shape, spec.maxPool, batch);
+  if (!("conv" in spec)) throw new Error("no plain layer of this kind");
   if (spec.stride !== 1 || spec.padding !== "same" || spec.kernel % 2 === 0)
     throw new Error("the plain convolution knows odd kernels, stride 1 and same padding");
   return convolution(shape, spec.conv, spec.kernel, batch);

@@ -1,6 +1,6 @@
 /**
  * Running graphs on ONNX Runtime: its native library in Node (`onnxruntime-node`), its WebAssembly build
- * (`onnxruntime-web`) where that is missing; in a browser WebGPU where there is an adapter, else WebAssembly.
+ * (`onnxruntime-web`) where that is missing, and WebGPU where a browser has it (`pangaea/browser` asks).
  * One thread a session, so that results repeat; parallelism comes from more sessions in more threads.
  *
  * Tensors are views of flat arrays: inputs are read anew at each run, outputs are written in place. ONNX
@@ -40,7 +40,7 @@ export interface Runtime {
 export interface RuntimeOptions {
   /** Told once if the native library is missing: what is used instead and the command that brings it. */
   readonly warn?: ((message: string) => void) | undefined;
-  /** Absent: the fastest that is there. */
+  /** Absent: native, or WebAssembly where that is missing. */
   readonly only?: RuntimeName | undefined;
 }
 
@@ -55,11 +55,9 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
 
 type Ort = typeof import("onnxruntime-web");
 
-const inBrowser = (): boolean => "window" in globalThis || "WorkerGlobalScope" in globalThis;
-
 async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
-  const wanted = only ?? (inBrowser() ? await browserRuntime() : "native");
-  if (wanted === "native") {
+  if (only === "webgpu") return webEngine(await import("onnxruntime-web/webgpu"), "webgpu");
+  if (only !== "wasm") {
     try {
       return nativeEngine((await import("onnxruntime-node")) as unknown as Ort);
     } catch (cause) {
@@ -68,18 +66,7 @@ async function loadEngine({ warn, only }: RuntimeOptions): Promise<Engine> {
       warn?.(missing(cause));
     }
   }
-  if (wanted === "webgpu") return webEngine(await import("onnxruntime-web/webgpu"), "webgpu");
   return webEngine(await import("onnxruntime-web"), "wasm");
-}
-
-interface Gpu {
-  requestAdapter(): Promise<unknown>;
-}
-
-/** A browser may know WebGPU and have no adapter for it. */
-async function browserRuntime(): Promise<RuntimeName> {
-  const { gpu } = (globalThis as { navigator?: { gpu?: Gpu } }).navigator ?? {};
-  return (await gpu?.requestAdapter()) ? "webgpu" : "wasm";
 }
 
 /** Why a library that is there does not load (another C library, say) is worth reading. */

@@ -10,7 +10,7 @@ import { type BindOptions, type BoundModel, bindModel } from "./bind.ts";
 import { GraphBuilder } from "./builder.ts";
 import { flopsOf } from "./flops.ts";
 import { differentiate } from "./gradient/differentiate.ts";
-import { ELEMENT_TYPES, type Graph, sameShape, sizeOf, type Value } from "./graph.ts";
+import { ELEMENT_TYPES, type Graph, type Node, sameShape, sizeOf, type Value } from "./graph.ts";
 import { clipGradients } from "./loss/clip.ts";
 import type { LossOptions } from "./loss/options.ts";
 import { addPenalties } from "./loss/penalties.ts";
@@ -66,7 +66,10 @@ export function trainingGraph(
   const bound = forward(graph, trainable, plan, batch, format, true);
   const { l1, l2, clip } = trainable.options;
   const mean = graph.emit("ReduceMean", [bound.losses], { keepdims: { int: 0 } });
-  const weights = plan.trained.filter((name) => graph.shapeOf(name).length > 1);
+  const biases = recurrentBiases(trainable.model.nodes);
+  const weights = plan.trained.filter(
+    (name) => graph.shapeOf(name).length > 1 && !biases.has(name),
+  );
   const loss = addPenalties(graph, mean, weights, { l1, l2 });
   const raw = differentiate(graph, loss, plan.trained);
   const gradients = ownNames(graph, clip ? clipGradients(graph, raw, clip) : raw);
@@ -77,6 +80,14 @@ export function trainingGraph(
   const flops = flopsOf(built, (name) => graph.shapeOf(name));
   return { graph: built, loss, gradients, changes, randoms: needed(built, bound.randoms), flops };
 }
+
+/** Biases of two axes: ONNX stacks those of both directions. */
+const recurrentBiases = (nodes: readonly Node[]): ReadonlySet<string> =>
+  new Set(
+    nodes.flatMap(({ operator, inputs }) =>
+      /^(LSTM|GRU|RNN)$/.test(operator) ? inputs.slice(3, 4) : [],
+    ),
+  );
 
 export function judgingGraph(
   trainable: Trainable,
@@ -253,7 +264,10 @@ class BatchValues {
     const labels = this.#label();
     if (this.#data.kind === "text") return labels;
     const { classes } = this.#data;
-    if (loss.kind === "softmax-cross-entropy" && (loss.classWeights || loss.ignoreIndex !== undefined))
+    if (
+      loss.kind === "softmax-cross-entropy" &&
+      (loss.classWeights || loss.ignoreIndex !== undefined)
+    )
       return graph.emit("ArgMax", [labels], { axis: { int: 1 }, keepdims: { int: 0 } });
     const single = classes === 2 && sizeOf(graph.shapeOf(output)) === this.#batch;
     if (!single) return this.#alike(labels, output);
@@ -263,7 +277,9 @@ class BatchValues {
 
   #alike(value: string, output: string): string {
     const shape = this.#graph.shapeOf(output);
-    return sizeOf(shape) === sizeOf(this.#graph.shapeOf(value)) ? this.#shaped(value, shape) : value;
+    return sizeOf(shape) === sizeOf(this.#graph.shapeOf(value))
+      ? this.#shaped(value, shape)
+      : value;
   }
 
   #shaped(value: string, shape: readonly number[]): string {

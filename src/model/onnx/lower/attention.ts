@@ -100,6 +100,9 @@ const additive = ({ graph }: LoweringContext, mask: string): string =>
 
 function refuseCache(at: LoweringContext): void {
   const { node } = at;
+  for (const window of ["left_window_size", "right_window_size"])
+    if (intAttribute(node, window, -1) >= 0)
+      throw unsupportedError(node, `${window} is not supported`, "give the window as attn_mask");
   for (const index of [PAST_KEY, PAST_VALUE, LENGTHS])
     if (inputAt(at, index) !== "")
       throw unsupportedError(

@@ -11,8 +11,8 @@ const dropout: Lowering = (at) => {
   const { graph } = at;
   const x = inputAt(at, 0);
   const shape = graph.shapeOf(x);
-  const ratio = ratioOf(at);
-  if (!at.training || ratio === 0) return [x, at.node.outputs[1] ? allKept(at, shape) : undefined];
+  const ratio = at.training ? ratioOf(at) : 0;
+  if (ratio === 0) return [x, at.node.outputs[1] ? allKept(at, shape) : undefined];
   const kept = graph.emit("GreaterOrEqual", [at.random(shape), graph.scalar(ratio)]);
   const mask = graph.emit("Cast", [kept], { to: { int: ELEMENT_TYPES.float32 } });
   const factor = graph.emit("Mul", [mask, graph.scalar(1 / (1 - ratio))]);

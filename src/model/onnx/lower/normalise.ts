@@ -26,7 +26,10 @@ const batchNormalization: Lowering = (at) => {
   const epsilon = { epsilon: { float: floatAttribute(node, "epsilon", 1e-5) } };
   const marked = intAttribute(node, "training_mode", 0) === 1;
   if (!at.training || !(marked || at.isTrained(scale)))
-    return [graph.emit("BatchNormalization", [x, scale, bias, ...running], epsilon, node.name)];
+    return [
+      graph.emit("BatchNormalization", [x, scale, bias, ...running], epsilon, node.name),
+      ...running,
+    ];
   const mean = channelMean(graph, x);
   const space = graph.shapeOf(x).slice(2);
   const wide = reshape(graph, mean, [graph.shapeOf(mean)[0] ?? 0, ...space.map(() => 1)]);
