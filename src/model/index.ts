@@ -5,7 +5,10 @@ export { createLearner } from "./create.ts";
 export { createLayout, type Layout, type TensorSpec, viewOf } from "./layout.ts";
 export { type Judgement, type Learner, type StepResult, toMetrics } from "./learner.ts";
 export { MatrixFactorisation } from "./matrix-factorisation.ts";
+export { inferenceModel } from "./onnx/inference.ts";
 export type { Dimension, Model, ModelValue } from "./onnx/model.ts";
+export { type ReadModelOptions, readModel } from "./onnx/proto/read.ts";
+export { writeModelFile } from "./onnx/proto/write.ts";
 export {
   createRuntime,
   MISSING_NATIVE,
@@ -19,7 +22,9 @@ export {
   MatrixFactorisationSpec,
   ModelOptions,
   type ModelSpec,
+  OnnxSpec,
   SequentialSpec,
 } from "./spec.ts";
+export { startedModel } from "./started.ts";
 export { type LayerSummary, type Summary, type SummaryOptions, summarise } from "./summary.ts";
 export { formatSummary } from "./summary-text.ts";
