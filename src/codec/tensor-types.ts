@@ -28,7 +28,8 @@ export const sizeOf = (dtype: Dtype): number => SIZES[dtype];
 
 /** A copy of the values as float32; undefined for formats that are not floats of 16 bits or more. */
 export function toFloats(dtype: Dtype, bytes: Uint8Array): Float32Array | undefined {
-  const { buffer } = bytes.slice();
+  // Not `slice`: that of a Buffer is a view of the whole file.
+  const { buffer } = new Uint8Array(bytes);
   switch (dtype) {
     case "F32":
       return new Float32Array(buffer);

@@ -89,5 +89,5 @@ function asFloats(view: ArrayBufferView): Float32Array {
   if (view instanceof Float32Array) return view;
   return view.byteOffset % 4 === 0
     ? new Float32Array(view.buffer, view.byteOffset, view.byteLength / 4)
-    : new Float32Array(asBytes(view).slice().buffer);
+    : new Float32Array(new Uint8Array(asBytes(view)).buffer);
 }

@@ -193,3 +193,12 @@ describe("strict JSON", () => {
     },
   );
 });
+
+test("a Buffer, as Node reads files, is read like any bytes", () => {
+  const written = writeSafetensors([
+    { name: "a", shape: [2], data: Float32Array.of(1, 2) },
+    { name: "b", shape: [1], data: Float32Array.of(3) },
+  ]);
+  const { tensors } = readSafetensors(Buffer.from(written));
+  expect(tensors.map(({ data }) => [...data])).toEqual([[1, 2], [3]]);
+});
