@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { DataOptions } from "./commands/data.ts";
 import type { ExportOptions } from "./commands/export.ts";
+import type { ModelCommandOptions } from "./commands/model.ts";
 import type { CompareOptions } from "./commands/run.ts";
 import type { Engine } from "./engine.ts";
 import { packageRoot } from "./folders.ts";
@@ -29,6 +30,7 @@ const EXAMPLES = `Examples:
   pangaea run my.yaml --set between.significance=0.02   change a key
   pangaea compare my.yaml --between stretched,gaia --within bsp,ssp:3
   pangaea report runs/my-1                              the report again, from the log
+  pangaea model mine.onnx --tensors                     what it is made of and what would be trained
   pangaea export runs/my-1 --format onnx                the trained model for other programs
 `;
 
@@ -123,6 +125,16 @@ function buildProgram(
     .action(async (folder: string, options: ExportOptions) => {
       const { exportCommand } = await import("./commands/export.ts");
       done(await exportCommand(folder, options, io));
+    });
+
+  withCommon(program.command("model").argument("<file>", "an .onnx file, or an experiment"))
+    .description("show a model: layers, what is trained, what a step costs")
+    .option("--batch <n>", "rows of a batch", positive, 1)
+    .option("--tensors", "list every tensor and its use")
+    .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
+    .action(async (file: string, options: ModelCommandOptions) => {
+      const { modelCommand } = await import("./commands/model.ts");
+      done(await modelCommand(file, options, io));
     });
 
   addData(program, io, done);

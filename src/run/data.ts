@@ -6,7 +6,7 @@ import type { RunSpec } from "./spec.ts";
 
 export async function loadRunData(
   spec: RunSpec,
-  host: RunHost,
+  host: Pick<RunHost, "roots" | "exists" | "readFile">,
   loaded: Map<string, LoadedData>,
 ): Promise<LoadedData> {
   const { split: _dealtLater, ...source } = spec.data;

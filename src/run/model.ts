@@ -3,6 +3,7 @@ import { readSafetensors } from "../codec/safetensors.ts";
 import { shapeOf } from "../core/dataset.ts";
 import { InputError } from "../core/errors.ts";
 import type { LoadedData } from "../data/load.ts";
+import type { Model } from "../model/onnx/model.ts";
 import { readModel } from "../model/onnx/proto/read.ts";
 import type { ModelSpec, OnnxSpec } from "../model/spec.ts";
 import type { RunHost } from "./host.ts";
@@ -30,23 +31,41 @@ async function modelFile(
 ): Promise<Pick<ModelSpec, "file" | "external">> {
   const place = await find(path, "path", host);
   const file = shared(await host.readFile(place));
-  const external: Record<string, Uint8Array> = {};
   const folder = place.slice(0, place.lastIndexOf("/") + 1);
-  // The reader asks for one file after another; each is read once, and then the model anew.
+  const beside = async (location: string): Promise<Uint8Array | undefined> =>
+    (await host.exists(folder + location))
+      ? shared(await host.readFile(folder + location))
+      : undefined;
+  try {
+    const { external } = await readWithExternal(file, path, beside);
+    return { file, external };
+  } catch (error) {
+    throw located(error);
+  }
+}
+
+/**
+ * Reads a model whose data may lie in other files. The reader asks for one after another; each is read once,
+ * and then the model anew. Errors: those of `readModel`.
+ */
+export async function readWithExternal(
+  file: Uint8Array,
+  name: string,
+  beside: (location: string) => Promise<Uint8Array | undefined>,
+): Promise<{ readonly model: Model; readonly external: Readonly<Record<string, Uint8Array>> }> {
+  const external: Record<string, Uint8Array> = {};
   for (;;) {
     let wanted: string | undefined;
     const ask = (location: string): Uint8Array | undefined => {
-      if (external[location] === undefined) wanted ??= location;
-      return external[location];
+      if (!Object.hasOwn(external, location)) wanted ??= location;
+      return Object.hasOwn(external, location) ? external[location] : undefined;
     };
     try {
-      readModel(file, { name: path, external: ask });
-      return { file, external };
+      return { model: readModel(file, { name, external: ask }), external };
     } catch (error) {
-      if (wanted === undefined) throw located(error);
-      const beside = `${folder}${wanted}`;
-      if (!(await host.exists(beside))) throw located(error);
-      external[wanted] = shared(await host.readFile(beside));
+      const bytes = wanted === undefined ? undefined : await beside(wanted);
+      if (wanted === undefined || bytes === undefined) throw error;
+      external[wanted] = bytes;
     }
   }
 }
