@@ -12,7 +12,7 @@ import { createRandom } from "../src/core/random.ts";
 import { createLearner } from "../src/model/create.ts";
 import { createRuntime, type RuntimeName } from "../src/model/onnx/run.ts";
 import { type LayerSpec, SequentialSpec } from "../src/model/spec.ts";
-import { type Case, measure, print } from "./harness.ts";
+import { type Case, measure, print, type Report } from "./harness.ts";
 import { type Peer, startPeer } from "./peers/peer.ts";
 
 interface Subject {
@@ -193,6 +193,18 @@ async function peers(): Promise<{ python?: Peer; tfjs?: Peer }> {
   };
 }
 
+/** How many times as fast as each peer ours is, and what is promised. */
+function sayRatios(subject: Subject, { rows }: Report): void {
+  if (process.argv.includes("--json")) return;
+  const native = rows[0]?.median ?? 0;
+  for (const { name, median } of rows.slice(2)) {
+    const goal = name.startsWith("PyTorch") ? 1 : subject.name === "softmax" ? 6 : 8;
+    const ratio = native / median;
+    const verdict = ratio >= goal ? "met" : "MISSED";
+    process.stdout.write(`  ours is ${ratio.toFixed(2)} x ${name}, goal ${goal} x: ${verdict}\n`);
+  }
+}
+
 const { python, tfjs } = await peers();
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 for (const subject of SUBJECTS) {
@@ -207,7 +219,9 @@ for (const subject of SUBJECTS) {
     ),
   ];
   const title = `onnx-training: ${subject.name}, batch ${subject.batch}, ${native.about}`;
-  print(await measure(title, cases, python ? { baseline: python.name } : {}));
+  const report = await measure(title, cases, python ? { baseline: python.name } : {});
+  print(report);
+  sayRatios(subject, report);
 }
 python?.close();
 tfjs?.close();
