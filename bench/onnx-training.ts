@@ -5,121 +5,15 @@
  * PANGAEA_PYTHON is a Python that has PyTorch, PANGAEA_TFJS a folder in which
  * `npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm` was run; who is missing is said and left out.
  */
-import type { Dataset } from "../src/core/dataset.ts";
 import { shapeOf } from "../src/core/dataset.ts";
 import { createKernels } from "../src/core/kernels/create.ts";
 import { createRandom } from "../src/core/random.ts";
 import { createLearner } from "../src/model/create.ts";
 import { createRuntime, type RuntimeName } from "../src/model/onnx/run.ts";
-import { type LayerSpec, SequentialSpec } from "../src/model/spec.ts";
+import { SequentialSpec } from "../src/model/spec.ts";
 import { type Case, measure, print, type Report } from "./harness.ts";
 import { type Peer, startPeer } from "./peers/peer.ts";
-
-interface Subject {
-  readonly name: string;
-  readonly batch: number;
-  readonly dataset: () => Dataset;
-  readonly layers: readonly LayerSpec[];
-}
-
-const ROWS = 2048;
-const VOCABULARY = 65;
-const TIME = 64;
-
-function images(shape: readonly number[]): Dataset {
-  const random = createRandom(1);
-  const size = shape.reduce((product, axis) => product * axis, 1);
-  const features = new Uint8Array(new SharedArrayBuffer(ROWS * size));
-  const labels = new Int32Array(new SharedArrayBuffer(ROWS * 4));
-  for (let k = 0; k < features.length; k++) features[k] = random.integer(256);
-  for (let k = 0; k < ROWS; k++) labels[k] = random.integer(10);
-  return {
-    kind: "dense",
-    rows: ROWS,
-    shape,
-    features,
-    scale: 1 / 255,
-    offset: 0,
-    labels,
-    classes: 10,
-  };
-}
-
-function text(): Dataset {
-  const random = createRandom(1);
-  const tokens = new Uint8Array(new SharedArrayBuffer(ROWS + TIME + 1));
-  for (let k = 0; k < tokens.length; k++) tokens[k] = random.integer(VOCABULARY);
-  const starts = new Uint32Array(new SharedArrayBuffer(ROWS * 4));
-  for (let k = 0; k < ROWS; k++) starts[k] = k;
-  return { kind: "text", rows: ROWS, tokens, starts, length: TIME, vocabulary: VOCABULARY };
-}
-
-const digits = (): Dataset => images([1, 28, 28]);
-const window = { padding: "same", stride: 1 } as const;
-const SUBJECTS: readonly Subject[] = [
-  { name: "softmax", batch: 64, dataset: digits, layers: ["flatten", { dense: 10 }] },
-  {
-    name: "mlp",
-    batch: 64,
-    dataset: digits,
-    layers: ["flatten", { dense: 256 }, "relu", { dense: 128 }, "relu", { dense: 10 }],
-  },
-  {
-    name: "cnn",
-    batch: 32,
-    dataset: digits,
-    layers: [
-      { conv: 32, kernel: 5, ...window },
-      "relu",
-      { maxPool: 2 },
-      { conv: 64, kernel: 5, ...window },
-      "relu",
-      { maxPool: 2 },
-      "flatten",
-      { dense: 512 },
-      "relu",
-      { dense: 10 },
-    ],
-  },
-  {
-    name: "residual block",
-    batch: 32,
-    dataset: () => images([64, 16, 16]),
-    layers: [
-      {
-        residual: [
-          { conv: 64, kernel: 3, ...window, bias: false },
-          "batchNorm",
-          "relu",
-          { conv: 64, kernel: 3, ...window, bias: false },
-          "batchNorm",
-        ],
-      },
-      "relu",
-      "globalAveragePool",
-      { dense: 10 },
-    ],
-  },
-  {
-    name: "transformer block",
-    batch: 16,
-    dataset: text,
-    layers: [
-      { embedding: 128 },
-      "positions",
-      { residual: ["layerNorm", { attention: { heads: 4, causal: true } }] },
-      { residual: ["layerNorm", { dense: 512 }, "gelu", { dense: 128 }] },
-      "layerNorm",
-      { dense: VOCABULARY },
-    ],
-  },
-  {
-    name: "lstm",
-    batch: 32,
-    dataset: text,
-    layers: [{ embedding: 128 }, { lstm: 128 }, { lstm: 128 }, { dense: VOCABULARY }],
-  },
-];
+import { ROWS, SUBJECTS, type Subject, TIME, VOCABULARY } from "./subjects.ts";
 
 /** Trains `steps` times and answers that. */
 type Train = (steps: number) => Promise<number>;
