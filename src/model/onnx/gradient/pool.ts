@@ -18,10 +18,7 @@ const maxPool: GradientRule = (at) => {
   const shape = graph.shapeOf(inputOf(at, 0));
   const indices = graph.extraOutput(at.node, 1);
   const window = windowAt(at);
-  const apart = window.kernel.every(
-    (size, axis) => size <= (window.strides[axis] ?? 1) && (window.dilations[axis] ?? 1) === 1,
-  );
-  if (apart && window.pads.every((pad) => pad === 0))
+  if (areApart(window, shape.slice(2), graph.shapeOf(upstream).slice(2)))
     return [
       graph.emit("MaxUnpool", [upstream, indices, graph.ints(shape)], {
         kernel_shape: { ints: window.kernel },
@@ -37,6 +34,19 @@ const maxPool: GradientRule = (at) => {
   );
   return [reshape(graph, scattered, shape)];
 };
+
+/** Whether windows neither overlap nor reach beyond the image: MaxUnpool's terms. */
+const areApart = (
+  { kernel, strides, dilations, pads }: Window,
+  sizes: readonly number[],
+  made: readonly number[],
+): boolean =>
+  pads.every((pad) => pad === 0) &&
+  kernel.every((size, axis) => {
+    const [stride, dilation] = [strides[axis] ?? 1, dilations[axis] ?? 1];
+    const reached = ((made[axis] ?? 1) - 1) * stride + size;
+    return size <= stride && dilation === 1 && reached <= (sizes[axis] ?? 0);
+  });
 
 /**
  * Averaging is separable: along one axis, y = A x with a constant matrix A of shares, whatever the strides,
