@@ -13,7 +13,7 @@ import { createRuntime, type RuntimeName } from "../src/model/onnx/run.ts";
 import { SequentialSpec } from "../src/model/spec.ts";
 import { type Case, measure, print, type Report } from "./harness.ts";
 import { type Peer, startPeer } from "./peers/peer.ts";
-import { ROWS, SUBJECTS, type Subject, TIME, VOCABULARY } from "./subjects.ts";
+import { ROWS, SUBJECTS, type Subject } from "./subjects.ts";
 
 /** Trains `steps` times and answers that. */
 type Train = (steps: number) => Promise<number>;
