@@ -1,12 +1,101 @@
-/** From a specification and its data to nodes: which sites, which workers, which rows where. */
+/**
+ * From a specification to what its nodes run: which sites, which workers, which rows where, and the program of
+ * each node. Planning is deterministic: every host of a run plans it anew and gets the same.
+ */
 import type { Dataset } from "../core/dataset.ts";
 import { nodeId, type Role, type SiteId } from "../core/ids.ts";
-import type { Random } from "../core/random.ts";
+import type { Kernels } from "../core/kernels/contract.ts";
+import { createRandom, type Random } from "../core/random.ts";
+import type { LoadedData } from "../data/load.ts";
 import { type NaturalSites, partition, partitionWithin } from "../data/partition.ts";
-import type { NetworkFacts, SitePlan } from "../sync/contract.ts";
+import { createLearner } from "../model/create.ts";
+import type { Learner } from "../model/learner.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { createBetween, createWithin } from "../sync/algorithms.ts";
+import type { Deployment, NetworkFacts, Observer, SitePlan, Training } from "../sync/contract.ts";
+import { type Programs, programsOf } from "../sync/programs.ts";
 import type { NodeInfo } from "../world/contract.ts";
+import { loadRunData } from "./data.ts";
+import type { RunHost } from "./host.ts";
+import { loadRunModel } from "./model.ts";
 import type { Grid } from "./presets/grid.ts";
+import { loadGrid } from "./presets/load.ts";
 import type { RunSpec } from "./spec.ts";
+
+/** Ids under which compute pools know the learner and the data sets. */
+export const LEARNER = "model";
+export const TRAIN = "train";
+export const TEST = "test";
+
+/** What a run stands on, loaded. */
+export interface Ground {
+  readonly grid: Grid;
+  readonly data: LoadedData;
+  readonly model: ModelSpec;
+}
+
+export interface RunPlan extends Programs {
+  readonly learner: Learner;
+  readonly sites: readonly SitePlan[];
+  readonly deployment: Deployment;
+}
+
+/** `loaded` keeps the data for further runs. */
+export async function loadGround(
+  spec: RunSpec,
+  host: Pick<RunHost, "roots" | "exists" | "readFile">,
+  loaded: Map<string, LoadedData>,
+): Promise<Ground> {
+  const grid = await loadGrid(spec.sites, host);
+  const data = await loadRunData(spec, host, loaded);
+  return { grid, data, model: await loadRunModel(spec, data, host) };
+}
+
+/** @param observe makes the observer that the programs tell of their copies. */
+export function planRun(
+  spec: RunSpec,
+  { grid, data, model }: Ground,
+  kernels: Kernels,
+  observe: (deployment: Deployment, learner: Learner) => Observer,
+): RunPlan {
+  const random = createRandom(spec.seed, "run");
+  const learner = createLearner(model);
+  const sites = planSites(spec, grid, data.train, data.natural, random.stream("split"));
+  const initial = kernels.allocate(learner.layout.length);
+  kernels.copy(initial, learner.initialise(random.stream("initial")));
+  // A deployment already holds programs; the observer comes after it.
+  let observer: Observer | undefined;
+  const training: Training = {
+    learnerId: LEARNER,
+    datasetId: TRAIN,
+    learner,
+    dataset: data.train,
+    initial,
+    optimizer: spec.optimizer,
+    batch: spec.batch,
+    maxClocks: spec.stop.maxClocks,
+    observer: {
+      attach: (...args) => observer?.attach(...args),
+      attachPrivate: (...args) => observer?.attachPrivate(...args),
+      reached: (...args) => observer?.reached(...args),
+    },
+  };
+  const between = createBetween(spec.between);
+  const deployment = between.deploy({
+    sites,
+    training,
+    network: networkFacts(grid),
+    random: random.stream("between"),
+  });
+  observer = observe(deployment, learner);
+  const maxClocks = deployment.maxClocks ?? training.maxClocks;
+  const within = createWithin(spec.within, { ...training, maxClocks }, between, deployment);
+  return { learner, sites, deployment, ...programsOf(deployment, within) };
+}
+
+/** Copies of a deployment, in the order of their judgement. */
+export const judgedCopies = ({ judged, domains }: Deployment): readonly string[] =>
+  judged === "extra" ? ["global"] : domains.map((domain) => domain.id);
 
 const nodes = (site: SiteId, role: Role, count: number): NodeInfo[] =>
   Array.from({ length: count }, (_, index) => ({

@@ -8,7 +8,7 @@ import { ModelOptions } from "../model/spec.ts";
 import { OptimizerSpec } from "../optimize/spec.ts";
 import { BetweenSpec, WithinSpec } from "../sync/options.ts";
 import { FaultSpec } from "../world/simulated/faults.ts";
-import { StragglerSpec } from "../world/simulated/processor.ts";
+import { type ProcessorModel, StragglerSpec } from "../world/simulated/processor.ts";
 
 const count = z.number().int().positive();
 
@@ -106,6 +106,20 @@ export const RunSpec = z.strictObject({
   world: z.enum(["simulated"]).default("simulated"),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
+
+/** The declared processor of every worker. */
+export function processorModel({ sites: { processor } }: RunSpec): ProcessorModel {
+  const { gflops, msPerBatch, straggler } = processor;
+  const speed =
+    msPerBatch === undefined
+      ? { kind: "speed" as const, flopsPerSecond: gflops * 1e9 }
+      : { kind: "fixed" as const, microsPerBatch: msPerBatch * 1000 };
+  return straggler ? { ...speed, straggler } : speed;
+}
+
+/** Whether training records may leave a site. */
+export const mayLeave = ({ policy }: RunSpec, site: string): boolean =>
+  (policy.sites[site] ?? policy.default).records === "may-move";
 
 /** One row of a comparison: the experiment with some keys changed. */
 export const CompareEntry = z.strictObject({
