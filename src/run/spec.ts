@@ -7,8 +7,8 @@ import { DataSpec } from "../data/spec.ts";
 import { ModelOptions } from "../model/spec.ts";
 import { OptimizerSpec } from "../optimize/spec.ts";
 import { BetweenSpec, WithinSpec } from "../sync/options.ts";
+import { type ProcessorModel, StragglerSpec } from "../world/processor.ts";
 import { FaultSpec } from "../world/simulated/faults.ts";
-import { type ProcessorModel, StragglerSpec } from "../world/simulated/processor.ts";
 
 const count = z.number().int().positive();
 

@@ -3,8 +3,8 @@ export * from "./compute/contract.ts";
 export { createComputePool } from "./compute/pool.ts";
 export * from "./contract.ts";
 export * from "./message.ts";
+export { type ProcessorModel, StragglerSpec } from "./processor.ts";
 export { FaultSpec } from "./simulated/faults.ts";
-export { type ProcessorModel, StragglerSpec } from "./simulated/processor.ts";
 export {
   Simulation,
   type SimulationOptions,

@@ -52,3 +52,11 @@ export function wireBytes(message: Message): Bytes {
   for (const part of message.payload) bytes += part.byteLength;
   return bytes;
 }
+
+/** TCP and IP headers of a segment, and what a segment carries. */
+const SEGMENT_HEADER_BYTES = 40;
+const SEGMENT_BYTES = 1460;
+
+/** Bytes on the wire of a framed message, with its share of TCP and IP headers. */
+export const bytesOnWire = (framed: Bytes, overheadBytes: Bytes = 0): Bytes =>
+  framed + SEGMENT_HEADER_BYTES * Math.ceil(framed / SEGMENT_BYTES) + overheadBytes;

@@ -25,7 +25,11 @@ const ORDER = [
  */
 const APART: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
   [/^src\/world\/(?!index)[^/]+\.ts$/, /^src\/world\/[^/]+\//, "the contract knows no world"],
-  [/^src\/world\/(\w+)\//, /^src\/world\/(?!compute\/)(\w+)\//, "a world knows no other world"],
+  [
+    /^src\/world\/(\w+)\//,
+    /^src\/world\/(?!compute\/|wire\/)(\w+)\//,
+    "a world knows no other world",
+  ],
   [/^src\/sync\/within\/([\w-]+)/, /^src\/sync\/within\/([\w-]+)/, "one algorithm, one place"],
   [/^src\/sync\/between\/([\w-]+)/, /^src\/sync\/between\/([\w-]+)/, "one algorithm, one place"],
   [/^src\/sync\/within\/()/, /^src\/sync\/between\/()/, "the tiers meet in the contract"],

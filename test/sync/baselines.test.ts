@@ -7,8 +7,7 @@ import type { TextDataset } from "../../src/core/dataset.ts";
 import type { ClockEvent, RunEvent } from "../../src/core/events.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { clocksPerRound, pickClients } from "../../src/sync/between/federated.ts";
-import { FRAME_BYTES } from "../../src/world/message.ts";
-import { bytesOnWire } from "../../src/world/simulated/network.ts";
+import { bytesOnWire, FRAME_BYTES } from "../../src/world/message.ts";
 import {
   MILLI,
   mixed,

@@ -29,10 +29,10 @@ import { BetweenSpec as BetweenSchema } from "../../src/sync/options.ts";
 import { programsOf } from "../../src/sync/programs.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import type { NodeInfo, Work } from "../../src/world/contract.ts";
-import type { ProcessorModel } from "../../src/world/simulated/processor.ts";
+import type { ProcessorModel } from "../../src/world/processor.ts";
 import { Simulation, type SimulationOptions } from "../../src/world/simulated/simulation.ts";
-import type { TrafficTotal } from "../../src/world/simulated/traffic.ts";
 import type { Link, Topology } from "../../src/world/topology.ts";
+import type { TrafficTotal } from "../../src/world/traffic.ts";
 
 export const MILLI = 1000;
 

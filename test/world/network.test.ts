@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { NodeId } from "../../src/core/ids.ts";
 import type { NodeInfo, NodeProgram } from "../../src/world/contract.ts";
-import { type MessageKind, messageKind } from "../../src/world/message.ts";
-import { bytesOnWire } from "../../src/world/simulated/network.ts";
+import { bytesOnWire, type MessageKind, messageKind } from "../../src/world/message.ts";
 import type { SimulationOptions } from "../../src/world/simulated/simulation.ts";
 import { makeNode, makeTopology, simulate } from "./fixtures.ts";
 

@@ -12,16 +12,13 @@ import { invariant, PangaeaError } from "../../core/errors.ts";
 import type { NodeId, SiteId } from "../../core/ids.ts";
 import type { Random } from "../../core/random.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
-import { type Header, type Message, type MessageKind, wireBytes } from "../message.ts";
+import { bytesOnWire, type Header, type Message, type MessageKind, wireBytes } from "../message.ts";
 import type { Topology } from "../topology.ts";
+import { Traffic } from "../traffic.ts";
 import type { EventLoop } from "./loop.ts";
 import { Backlog, type Fate, type Flow, Life, Packet, type Port } from "./port.ts";
-import { Traffic } from "./traffic.ts";
 import { Wire } from "./wire.ts";
 
-/** TCP and IP headers of a segment, and what a segment carries. */
-const SEGMENT_HEADER_BYTES = 40;
-const SEGMENT_BYTES = 1460;
 /** A bulk message is cut in chunks of at least this, and at most `CHUNKS` of them. */
 const CHUNK_BYTES: Bytes = 64_000;
 const CHUNKS = 8;
@@ -29,10 +26,6 @@ const CHUNKS = 8;
 const LOOPBACK_MICROS: Micros = 1;
 const MOST_RETRANSMISSIONS = 8;
 const SAFE: Fate = Object.freeze({ lost: false, delay: 0, twice: false });
-
-/** Bytes on the wire of a framed message, with its share of TCP and IP headers. */
-export const bytesOnWire = (framed: Bytes, overheadBytes: Bytes = 0): Bytes =>
-  framed + SEGMENT_HEADER_BYTES * Math.ceil(framed / SEGMENT_BYTES) + overheadBytes;
 
 export interface NetworkOptions {
   readonly topology: Topology;

@@ -3,8 +3,8 @@ import type { Condition } from "../../core/condition.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
 import type { Message } from "../message.ts";
+import type { PairTraffic } from "../traffic.ts";
 import type { SimulatedNetwork } from "./network.ts";
-import type { PairTraffic } from "./traffic.ts";
 import type { Wire } from "./wire.ts";
 
 /** One incarnation of a sender: what had not left its uplink when it died is lost. */

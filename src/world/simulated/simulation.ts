@@ -12,13 +12,13 @@ import { Scope } from "../../core/scope.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { NodeInfo, NodeProgram } from "../contract.ts";
+import { Processor, type ProcessorModel } from "../processor.ts";
 import type { Topology } from "../topology.ts";
+import type { TrafficTotal } from "../traffic.ts";
 import { checkFaults, type FaultSpec, toMicros } from "./faults.ts";
 import { EventLoop } from "./loop.ts";
 import { SimulatedNetwork } from "./network.ts";
-import { Processor, type ProcessorModel } from "./processor.ts";
 import { MemoryStore } from "./store.ts";
-import type { TrafficTotal } from "./traffic.ts";
 import { TimerEvent } from "./waits.ts";
 import { type NodeParts, SimulatedWorld, type Surroundings } from "./world.ts";
 

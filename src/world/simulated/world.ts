@@ -12,10 +12,10 @@ import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
 import type { Header, Message, MessageKind } from "../message.ts";
+import type { Processor } from "../processor.ts";
 import type { EventLoop } from "./loop.ts";
 import type { SimulatedNetwork } from "./network.ts";
 import type { Port } from "./port.ts";
-import type { Processor } from "./processor.ts";
 import { StepEvent, TimerEvent } from "./waits.ts";
 
 const NO_PAYLOAD: readonly ArrayBufferView[] = [];

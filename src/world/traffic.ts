@@ -1,8 +1,8 @@
 /** The one place where bytes are counted: by ordered pair of sites and message kind, when they are sent. */
-import type { TrafficEvent } from "../../core/events.ts";
-import type { SiteId } from "../../core/ids.ts";
-import type { Bytes, Micros } from "../../core/units.ts";
-import type { Topology } from "../topology.ts";
+import type { TrafficEvent } from "../core/events.ts";
+import type { SiteId } from "../core/ids.ts";
+import type { Bytes, Micros } from "../core/units.ts";
+import type { Topology } from "./topology.ts";
 
 export interface TrafficTotal {
   readonly from: SiteId;

@@ -3,9 +3,9 @@
  * of submission. The time is fixed when the step is submitted, so it never depends on the real machine.
  */
 import { z } from "zod";
-import type { Random } from "../../core/random.ts";
-import { type Flops, MILLISECOND, type Micros, SECOND } from "../../core/units.ts";
-import type { NodeInfo } from "../contract.ts";
+import type { Random } from "../core/random.ts";
+import { type Flops, MILLISECOND, type Micros, SECOND } from "../core/units.ts";
+import type { NodeInfo } from "./contract.ts";
 
 /** Why a worker is slower than its declared speed. */
 export const StragglerSpec = z.discriminatedUnion("kind", [
