@@ -28,7 +28,10 @@ const quickest = (rows: readonly CompareRow[]): CompareRow | undefined =>
 const named = (row: CompareRow): string =>
   row.name === row.between ? row.name.charAt(0).toUpperCase() + row.name.slice(1) : row.name;
 
-const stood = (row: CompareRow): string => {
+const stood = (row: CompareRow, target: Target): string => {
+  if (row.diverged) return "nothing: its model diverged";
+  if (target.loss !== undefined && row.final.loss !== null)
+    return `loss ${row.final.loss.toFixed(3)}`;
   if (row.final.accuracy !== undefined) return percent(row.final.accuracy);
   if (row.final.rmse !== undefined) return `RMSE ${row.final.rmse.toFixed(3)}`;
   return row.final.loss === null ? "nowhere yet" : `loss ${row.final.loss.toFixed(3)}`;
@@ -44,14 +47,15 @@ export function conclusion(rows: readonly CompareRow[], target: Target, place: s
   const goal = targetText(target);
   const over = `Over ${place}`;
   if (goal === "") {
-    return `${over} ${named(subject)} came to ${stood(subject)} in ${seconds(subject.seconds)}${without(
+    return `${over} ${named(subject)} came to ${stood(subject, target)} in ${seconds(subject.seconds)}${without(
       subject,
+      target,
       [baseline, lan].filter((row) => row !== undefined && row !== subject) as CompareRow[],
     )}.`;
   }
-  if (!subject.reachedTarget) return missed(rows, subject, over, goal);
+  if (!subject.reachedTarget) return missed(rows, subject, target, over);
   const parts = [
-    against(subject, baseline === subject ? undefined : baseline),
+    against(subject, target, baseline === subject ? undefined : baseline),
     lan && lan !== subject ? besideLan(subject, lan) : "",
   ].filter((part) => part !== "");
   const first = `${over} ${named(subject)} reached ${goal} in ${seconds(timeOf(subject))}`;
@@ -65,17 +69,19 @@ export function conclusion(rows: readonly CompareRow[], target: Target, place: s
   return `${first}${ratio}${cost}${other}.`;
 }
 
-const without = (subject: CompareRow, others: readonly CompareRow[]): string => {
-  const shown = others.map((row) => `${named(row)} to ${stood(row)} in ${seconds(row.seconds)}`);
+const without = (subject: CompareRow, target: Target, others: readonly CompareRow[]): string => {
+  const shown = others.map(
+    (row) => `${named(row)} to ${stood(row, target)} in ${seconds(row.seconds)}`,
+  );
   const clocks = `, ${subject.clocks} clocks`;
   return shown.length === 0 ? clocks : `${clocks}; ${shown.join(", ")}`;
 };
 
-function against(subject: CompareRow, baseline: CompareRow | undefined): string {
+function against(subject: CompareRow, target: Target, baseline: CompareRow | undefined): string {
   if (!baseline) return "";
   const what = `a parameter server stretched over the WAN (${baseline.name})`;
   if (!baseline.reachedTarget) {
-    return `${what} did not reach it in ${seconds(baseline.seconds)} (${stood(baseline)})`;
+    return `${what} did not reach it in ${seconds(baseline.seconds)} (${stood(baseline, target)})`;
   }
   const ratio = timeOf(baseline) / timeOf(subject);
   if (ratio >= 1.05) return `${times(ratio)} faster than ${what}`;
@@ -104,10 +110,11 @@ function costs(subject: CompareRow, baseline: CompareRow): string {
 function missed(
   rows: readonly CompareRow[],
   subject: CompareRow,
+  target: Target,
   over: string,
-  goal: string,
 ): string {
-  const far = `it came to ${stood(subject)} in ${seconds(subject.seconds)}, ${bytes(subject.wanBytes)} over the WAN`;
+  const goal = targetText(target);
+  const far = `it came to ${stood(subject, target)} in ${seconds(subject.seconds)}, ${bytes(subject.wanBytes)} over the WAN`;
   const first = quickest(rows.filter((row) => row.reachedTarget));
   const who = first
     ? `; the quickest that did was ${named(first)}, ${seconds(timeOf(first))}`

@@ -14,8 +14,11 @@ export interface CompareRow {
   readonly final: {
     readonly accuracy?: number | undefined;
     readonly rmse?: number | undefined;
+    /** Null where nothing was judged, or the model diverged. */
     readonly loss: number | null;
   };
+  /** The last loss is no number any more. */
+  readonly diverged?: true;
   /** Clocks that every worker finished. */
   readonly clocks: number;
   /** How long the run took, and why it ended. */
@@ -83,8 +86,9 @@ export function compareRow(view: RunView, spec: RunSpec, name = view.name): Comp
     final: {
       ...(last?.accuracy === undefined ? {} : { accuracy: last.accuracy }),
       ...(last?.rmse === undefined ? {} : { rmse: last.rmse }),
-      loss: last?.loss ?? null,
+      loss: last && Number.isFinite(last.loss) ? last.loss : null,
     },
+    ...(last && !Number.isFinite(last.loss) ? { diverged: true } : {}),
     clocks: clocksOf(view),
     seconds: view.seconds,
     end: view.end?.reason ?? "interrupted",

@@ -33,6 +33,7 @@ export interface Point {
   /** Seconds of the world's time since the start. */
   readonly seconds: number;
   readonly clock: number;
+  /** NaN where the model has diverged. */
   readonly loss: number;
   readonly accuracy: number | undefined;
   readonly rmse: number | undefined;
@@ -237,8 +238,13 @@ export function meets(metrics: Omit<Metrics, "examples">, target: Target): boole
   return goals.length === 0 ? undefined : goals.every((goal) => goal);
 }
 
+/** A diverged model's loss is no number, and stands in a log as null. */
+const finite = (value: number | null): number =>
+  value !== null && Number.isFinite(value) ? value : Number.NaN;
+
 function judge(view: RunView, event: Of<"evaluation">): void {
-  const { loss, accuracy, rmse } = event.metrics;
+  const { accuracy, rmse } = event.metrics;
+  const loss = finite(event.metrics.loss);
   const seconds = event.t / 1e6;
   const point = { seconds, clock: event.clock, loss, accuracy, rmse, wanBytes: view.wanBytes };
   if (event.final) view.final = point;

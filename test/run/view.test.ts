@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { RunEvent } from "../../src/core/events.ts";
 import { nodeId, siteId } from "../../src/core/ids.ts";
 import { conclusion, placeText } from "../../src/run/conclusion.ts";
+import { reportPage } from "../../src/run/report/page.ts";
 import { type CompareRow, compareRow, mergeSeeds, spreadOf } from "../../src/run/rows.ts";
 import { RunSpec } from "../../src/run/spec.ts";
 import { foldEvents } from "../../src/run/view.ts";
@@ -135,6 +136,30 @@ describe("the view", () => {
   it("is the same from a log that went through JSON", () => {
     const read = LOG.map((event) => JSON.parse(JSON.stringify(event)) as RunEvent);
     expect(compareRow(foldEvents(read), spec)).toEqual(compareRow(view, spec));
+  });
+});
+
+describe("a model that diverged", () => {
+  // What JSON makes of NaN and of infinity.
+  const broken = [null, Number.NaN, Number.POSITIVE_INFINITY].map((loss) =>
+    foldEvents([
+      ...LOG.slice(0, 3),
+      judged(3e6, 1, 0.2),
+      { ...judged(4e6, 2, 0.1), metrics: { examples: 10, loss: loss as number, accuracy: 0.1 } },
+      { type: "end", t: 4e6, reason: "maxClocks" },
+    ]),
+  );
+
+  it("is said in row and sentence, and has a report", () => {
+    for (const view of broken) {
+      const row = compareRow(view, spec);
+      expect(row).toMatchObject({ diverged: true, final: { accuracy: 0.1, loss: null } });
+      expect(conclusion([row], { accuracy: 0.9 }, "two sites")).toContain("its model diverged");
+      const run = { row, view, origins: {} };
+      const target = { accuracy: 0.9 };
+      const page = reportPage({ title: "t", conclusion: "", target, runs: [run], rows: [row] });
+      expect(page).toContain("diverged");
+    }
   });
 });
 

@@ -33,7 +33,9 @@ export const qualityText = (point: Pick<Point, "accuracy" | "rmse" | "loss">): s
     ? percent(point.accuracy)
     : point.rmse !== undefined
       ? `RMSE ${point.rmse.toFixed(4)}`
-      : `loss ${point.loss.toFixed(4)}`;
+      : Number.isFinite(point.loss)
+        ? `loss ${point.loss.toFixed(4)}`
+        : "diverged";
 
 /** How far the last judgement is on the way from the first to the target, 0..1. */
 export function progressOf(view: RunView): number | undefined {

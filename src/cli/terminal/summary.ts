@@ -30,7 +30,7 @@ export function summaryLines(rows: readonly CompareRow[], width: number, color: 
     ...(some((row) => row.final.rmse)
       ? [column("RMSE", 0, (row) => optional(row.final.rmse, (x) => x.toFixed(4)))]
       : []),
-    column("loss", 8, (row) => row.final.loss?.toFixed(4) ?? "-"),
+    column("loss", rows.some(({ diverged }) => diverged) ? 0 : 8, lossText),
     column("clocks", 6, (row) => String(Math.round(row.clocks))),
     column("WAN", 0, (row) => bytes(row.wanBytes)),
     column("LAN", 9, (row) => bytes(row.lanBytes)),
@@ -47,6 +47,9 @@ export function summaryLines(rows: readonly CompareRow[], width: number, color: 
   const [head = "", ...lines] = layout(columns, width);
   return [color.faint(head), ...lines];
 }
+
+const lossText = (row: CompareRow): string =>
+  row.diverged ? "diverged" : (row.final.loss?.toFixed(4) ?? "-");
 
 const optional = (value: number | undefined, text: (value: number) => string): string =>
   value === undefined ? "-" : text(value);

@@ -84,7 +84,7 @@ function charts(report: Report, colors: readonly number[]): readonly (Html | und
       color: report.runs.length === 1 ? 1 : (colors[report.runs.indexOf(run)] ?? 0),
       points: allPoints(run).flatMap((point) => {
         const value = y(point);
-        return value === undefined ? [] : [{ x: x(point), y: value }];
+        return value !== undefined && Number.isFinite(value) ? [{ x: x(point), y: value }] : [];
       }),
     }));
     const axis = xLabel.replace(/^Time$/, "time");

@@ -1,4 +1,6 @@
 /** Axes: from values to pixels, with ticks at round numbers. */
+import { invariant } from "../../core/errors.ts";
+
 export interface Scale {
   readonly log: boolean;
   readonly min: number;
@@ -10,6 +12,7 @@ export interface Scale {
 
 /** Ticks at 1, 2 or 5 times a power of ten. */
 export function linearScale(low: number, high: number, wanted = 5): Scale {
+  invariant(Number.isFinite(high - low), `an axis from ${low} to ${high}`);
   const span = high - low || Math.abs(high) || 1;
   const raw = span / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));

@@ -39,7 +39,7 @@ export function rowTable(rows: readonly CompareRow[], colors: readonly number[])
         ? [row.final.accuracy === undefined ? "-" : percent(row.final.accuracy, 2)]
         : []),
       ...(rmse ? [row.final.rmse?.toFixed(4) ?? "-"] : []),
-      row.final.loss?.toFixed(4) ?? "-",
+      row.diverged ? "diverged" : (row.final.loss?.toFixed(4) ?? "-"),
       String(Math.round(row.clocks)),
       time(row, "wanBytes", bytes),
       bytes(row.lanBytes),
