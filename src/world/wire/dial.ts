@@ -1,0 +1,105 @@
+/** The dialling end of a connection. */
+import { randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
+import { PangaeaError, TimeoutError } from "../../core/errors.ts";
+import type { Address, Connection, Parcel } from "./contract.ts";
+import { describeAddress, dialFailed, refused } from "./errors.ts";
+import {
+  HELLO,
+  type Hello,
+  internal,
+  introduction,
+  objection,
+  REFUSED,
+  readHello,
+  trust,
+} from "./hello.ts";
+import { Lane } from "./lane.ts";
+import { isLocal, limitsOf, requireSecure, type WireOptions } from "./options.ts";
+import type { Arrived } from "./reader.ts";
+import { SocketConnection } from "./socket-connection.ts";
+
+/**
+ * Connects to a listener. Throws INSECURE_ADDRESS, DIAL_FAILED when nobody listens, PEER_REFUSED when either end
+ * turns the other away, TIMEOUT when the listener does not answer in `helloMillis`.
+ */
+export async function dial(address: Address, options: WireOptions): Promise<Connection> {
+  requireSecure(address, options);
+  const limits = limitsOf(options, isLocal(address));
+  const place = describeAddress(address);
+  const lanes = { control: new Lane(place), bulk: new Lane(place) };
+  const link = randomBytes(16).toString("hex");
+  const introduce = (queue: Parcel["queue"]): Promise<Hello> => {
+    const lane = lanes[queue];
+    lane.attach(open(address, options, lane), false);
+    const hello = { ...introduction(options, limits.checksum), link, queue };
+    lane.send(internal(HELLO, hello), true);
+    lane.writer.summed = limits.checksum;
+    return welcome(lane, (answer) => {
+      const complaint = readHello(answer.header, false);
+      if (typeof complaint === "string") throw refused(place, complaint);
+      const wrong = objection(complaint, options);
+      if (wrong) throw refused(complaint.name, wrong);
+      trust(lane, complaint, limits);
+      return complaint;
+    });
+  };
+  let deadline: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new TimeoutError(`${place} did not answer in ${limits.helloMillis} ms`);
+    deadline = setTimeout(() => reject(error), limits.helloMillis);
+  });
+  try {
+    const both = Promise.all([introduce("control"), introduce("bulk")]);
+    const [{ name }] = await Promise.race([both, late]);
+    return new SocketConnection(name, lanes, limits);
+  } catch (error) {
+    lanes.control.destroy();
+    lanes.bulk.destroy();
+    throw explain(address, error);
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+/** The answer to a hello; what follows it on the lane is kept until somebody listens. */
+function welcome(lane: Lane, check: (answer: Arrived) => Hello): Promise<Hello> {
+  return new Promise((resolve, reject) => {
+    lane.listen({
+      arrived: (answer) => {
+        lane.listen(undefined);
+        try {
+          if (answer.kind === REFUSED)
+            throw refused("this host", String(answer.header["why"] ?? "no reason was given"));
+          resolve(check(answer));
+        } catch (error) {
+          reject(error);
+        }
+      },
+      failed: reject,
+      left: () => {},
+    });
+  });
+}
+
+function open(address: Address, options: WireOptions, lane: Lane): Socket {
+  const { credentials } = options;
+  const onread = lane.onread();
+  if (!credentials) return connect({ ...address, onread });
+  const { key, cert, ca, serverName } = credentials;
+  const named = serverName === undefined ? {} : { servername: serverName };
+  const socket = { ...address, key, cert, ca, ...named, onread };
+  return connectSecurely({ ...socket, minVersion: "TLSv1.3", rejectUnauthorized: true });
+}
+
+/** Before the introductions a broken socket means that nobody is there, or that the certificates do not fit. */
+function explain(address: Address, error: unknown): unknown {
+  if (!(error instanceof PangaeaError) || error.code !== "PEER_GONE") return error;
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error;
+  const code = String((cause as NodeJS.ErrnoException).code);
+  return /^(ERR_TLS|ERR_SSL|EPROTO|CERT|.*_CERT|DEPTH_ZERO|UNABLE_TO)/.test(code)
+    ? refused(describeAddress(address), cause.message, cause)
+    : dialFailed(address, cause);
+}

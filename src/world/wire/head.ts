@@ -1,0 +1,210 @@
+/**
+ * Heads of frames: kind, sender, receiver, header and the types and lengths of the payload's parts.
+ *
+ * Names (kinds, nodes, keys of headers) are written out once a socket and are numbers afterwards: a u16 that counts
+ * names in order of first use; the next free number is followed by the name itself (u8 length, UTF-8).
+ *
+ *   name kind, name from, name to,
+ *   u16 fields, each: name key, u8 type, value (number f64 | string u32 length, UTF-8 | list u32 count, f64 ...)
+ *   u16 parts, each: u8 type of elements, u32 bytes
+ */
+import { invariant, type PangaeaError } from "../../core/errors.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { Header } from "../message.ts";
+import type { Parcel } from "./contract.ts";
+import { ELEMENTS, elementOf, HEAD_BYTES } from "./frame.ts";
+
+/** A writer forgets all names beyond this many; one head brings fewer new ones than are left of 65,536. */
+const NAMES = 32_768;
+const FIELDS = 16_384;
+
+const Type = { number: 0, string: 1, list: 2 } as const;
+
+export class HeadWriter {
+  readonly #numbers = new Map<string, number>();
+  #bytes = Buffer.allocUnsafe(1024);
+  #at = 0;
+
+  /** Whether the next head must tell the reader to forget the names. */
+  forget(): boolean {
+    if (this.#numbers.size < NAMES) return false;
+    this.#numbers.clear();
+    return true;
+  }
+
+  /** The head; valid until the next is written. */
+  write({ kind, from, to, header, payload }: Omit<Parcel, "queue">): Uint8Array {
+    this.#at = 0;
+    this.#name(kind);
+    this.#name(from);
+    this.#name(to);
+    const keys = Object.keys(header);
+    invariant(keys.length < FIELDS && payload.length < FIELDS, `a parcel of ${kind} is too wide`);
+    this.#u16(keys.length);
+    for (const key of keys) this.#field(key, header[key] as Header[string]);
+    this.#u16(payload.length);
+    for (const part of payload) {
+      const element = elementOf(part);
+      invariant(element >= 0, `a parcel of ${kind} carries a view of unknown type`);
+      this.#u8(element);
+      this.#u32(part.byteLength);
+    }
+    invariant(this.#at <= HEAD_BYTES, `the header of a parcel of ${kind} takes ${this.#at} bytes`);
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #field(key: string, value: Header[string]): void {
+    invariant(key !== "__proto__", "a header has no key of this name");
+    this.#name(key);
+    if (typeof value === "number") {
+      this.#u8(Type.number);
+      this.#f64(value);
+    } else if (typeof value === "string") {
+      const length = Buffer.byteLength(value);
+      this.#u8(Type.string);
+      this.#u32(length);
+      this.#room(length);
+      this.#at += this.#bytes.write(value, this.#at);
+    } else {
+      this.#u8(Type.list);
+      this.#u32(value.length);
+      for (const number of value) this.#f64(number);
+    }
+  }
+
+  #name(name: string): void {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) {
+      this.#u16(known);
+      return;
+    }
+    const length = Buffer.byteLength(name);
+    invariant(length < 256, `the name ${name} is longer than 255 bytes`);
+    this.#u16(this.#numbers.size);
+    this.#numbers.set(name, this.#numbers.size);
+    this.#u8(length);
+    this.#room(length);
+    this.#at += this.#bytes.write(name, this.#at);
+  }
+
+  #u8(value: number): void {
+    this.#room(1);
+    this.#at = this.#bytes.writeUInt8(value, this.#at);
+  }
+  #u16(value: number): void {
+    this.#room(2);
+    this.#at = this.#bytes.writeUInt16LE(value, this.#at);
+  }
+  #u32(value: number): void {
+    this.#room(4);
+    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+  }
+  #f64(value: number): void {
+    this.#room(8);
+    this.#at = this.#bytes.writeDoubleLE(value, this.#at);
+  }
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(2 * (this.#at + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+}
+
+/** What a head says; the payload follows in the body. */
+export interface Head {
+  readonly kind: string;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly header: Header;
+  readonly parts: readonly { readonly element: number; readonly bytes: number }[];
+}
+
+export class HeadReader {
+  #names: string[] = [];
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  /** Makes the error for what is wrong at a byte of the head. */
+  readonly #wrong: (what: string, at: number) => PangaeaError;
+
+  constructor(wrong: (what: string, at: number) => PangaeaError) {
+    this.#wrong = wrong;
+  }
+
+  forget(): void {
+    this.#names = [];
+  }
+
+  /** Reads a head; up to 15 zero bytes may follow it. */
+  read(bytes: Buffer): Head {
+    this.#bytes = bytes;
+    this.#at = 0;
+    const [kind, from, to] = [this.#name(), this.#name() as NodeId, this.#name() as NodeId];
+    const header: Record<string, Header[string]> = {};
+    for (let fields = this.#u16(); fields > 0; fields--) {
+      const key = this.#name();
+      if (key === "__proto__" || Object.hasOwn(header, key)) throw this.#error(`the key ${key}`);
+      header[key] = this.#value();
+    }
+    const parts: { element: number; bytes: number }[] = [];
+    for (let count = this.#u16(); count > 0; count--) {
+      const element = this.#u8();
+      const length = this.#u32();
+      const size = ELEMENTS[element]?.bytes;
+      if (size === undefined) throw this.#error(`an unknown type of elements, ${element}`);
+      if (length % size !== 0) throw this.#error(`${length} bytes of elements of ${size}`);
+      parts.push({ element, bytes: length });
+    }
+    if (bytes.length - this.#at > 15) throw this.#error("bytes after the head");
+    return { kind, from, to, header, parts };
+  }
+
+  #value(): Header[string] {
+    const type = this.#u8();
+    if (type === Type.number) return this.#f64();
+    if (type === Type.string) return this.#text(this.#u32());
+    if (type !== Type.list) throw this.#error(`an unknown type of value, ${type}`);
+    const count = this.#u32();
+    this.#need(8 * count);
+    return Array.from({ length: count }, () => this.#f64());
+  }
+
+  #name(): string {
+    const number = this.#u16();
+    const known = this.#names[number];
+    if (known !== undefined) return known;
+    if (number !== this.#names.length) throw this.#error(`the name ${number} before it was said`);
+    const name = this.#text(this.#u8());
+    this.#names.push(name);
+    return name;
+  }
+
+  #text(length: number): string {
+    this.#need(length);
+    return this.#bytes.toString("utf8", this.#at, (this.#at += length));
+  }
+  #u8(): number {
+    this.#need(1);
+    return this.#bytes.readUInt8(this.#at++);
+  }
+  #u16(): number {
+    this.#need(2);
+    return this.#bytes.readUInt16LE((this.#at += 2) - 2);
+  }
+  #u32(): number {
+    this.#need(4);
+    return this.#bytes.readUInt32LE((this.#at += 4) - 4);
+  }
+  #f64(): number {
+    this.#need(8);
+    return this.#bytes.readDoubleLE((this.#at += 8) - 8);
+  }
+
+  #need(bytes: number): void {
+    if (this.#at + bytes > this.#bytes.length) throw this.#error("the head ends too soon");
+  }
+  #error(what: string): PangaeaError {
+    return this.#wrong(what, this.#at);
+  }
+}
