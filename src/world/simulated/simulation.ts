@@ -3,7 +3,7 @@
  * faults, exactly repeatable from a seed. See loop.ts for time, network.ts for the links, world.ts for what a
  * program sees.
  */
-import { CancelledError, InputError, invariant, PangaeaError } from "../../core/errors.ts";
+import { CancelledError, invariant, PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId, SiteId } from "../../core/ids.ts";
 import type { Kernels } from "../../core/kernels/contract.ts";
@@ -12,6 +12,7 @@ import { Scope } from "../../core/scope.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { NodeInfo, NodeProgram } from "../contract.ts";
+import { nodeFailed } from "../failure.ts";
 import { Processor, type ProcessorModel } from "../processor.ts";
 import type { Topology } from "../topology.ts";
 import type { TrafficTotal } from "../traffic.ts";
@@ -214,10 +215,7 @@ export class Simulation {
 
   #fail(node: NodeId, cause: unknown): void {
     if (this.#failure) return;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    const fix = cause instanceof PangaeaError ? cause.fix : undefined;
-    const error = new PangaeaError("NODE_FAILED", `${node} failed: ${message}`, { cause, fix });
-    this.#failure = { error: cause instanceof InputError ? cause : error };
+    this.#failure = { error: nodeFailed(node, cause) };
     this.#cancelAll(`${node} failed`);
   }
 

@@ -1,0 +1,174 @@
+/** The world of one node in real time. */
+import { Condition } from "../../core/condition.ts";
+import { invariant, PangaeaError } from "../../core/errors.ts";
+import type { RunEvent } from "../../core/events.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { Kernels } from "../../core/kernels/contract.ts";
+import type { Random } from "../../core/random.ts";
+import { Scope } from "../../core/scope.ts";
+import type { Bytes } from "../../core/units.ts";
+import type { StepResult } from "../../model/learner.ts";
+import type { ComputePool } from "../compute/contract.ts";
+import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type { Header, MessageKind } from "../message.ts";
+import type { Processor } from "../processor.ts";
+import type { Parcel } from "../wire/contract.ts";
+import type { LocalNetwork, Receiver } from "./network.ts";
+
+const NO_PAYLOAD: readonly ArrayBufferView[] = [];
+
+/** What the nodes of a host share. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly network: LocalNetwork;
+  readonly compute: ComputePool;
+  readonly kernels: Kernels;
+  readonly onEvent: (event: RunEvent) => void;
+  /** A handler of the node threw, or was sent what it must not get. */
+  readonly onFailure: (node: NodeId, error: unknown) => void;
+}
+
+export interface NodeParts {
+  readonly node: NodeInfo;
+  readonly store: Store;
+  readonly random: Random;
+  /** A step lasts at least as long as it would take here; absent: as long as it takes. */
+  readonly processor: Processor | undefined;
+}
+
+interface Handling {
+  readonly kind: MessageKind;
+  readonly handler: Handler;
+}
+
+export class LocalWorld implements World, Network, Receiver {
+  readonly node: NodeInfo;
+  readonly clock: Clock;
+  readonly kernels: Kernels;
+  readonly random: Random;
+  readonly store: Store;
+  /** Cancelled when the run stops. */
+  readonly scope = new Scope();
+  readonly #around: Surroundings;
+  readonly #processor: Processor | undefined;
+  readonly #handlers = new Map<string, Handling>();
+  /** Messages that came before their handler. */
+  readonly #early = new Map<string, Parcel[]>();
+  readonly #conditions: Condition[] = [];
+  #ended = false;
+
+  constructor(around: Surroundings, parts: NodeParts) {
+    this.#around = around;
+    this.node = parts.node;
+    this.clock = around.clock;
+    this.kernels = around.kernels;
+    this.random = parts.random;
+    this.store = parts.store;
+    this.#processor = parts.processor;
+    around.network.attach(this.node.id, this);
+  }
+
+  get network(): Network {
+    return this;
+  }
+
+  send(
+    to: NodeId,
+    kind: MessageKind,
+    header: Header,
+    payload: readonly ArrayBufferView[] = NO_PAYLOAD,
+  ): void {
+    this.#around.network.send(this.node.id, to, kind, header, payload);
+  }
+
+  handle(kind: MessageKind, handler: Handler): void {
+    invariant(
+      !this.#handlers.has(kind.name),
+      `${this.node.id} handles messages of kind ${kind.name} twice`,
+    );
+    this.#handlers.set(kind.name, { kind, handler });
+    if (this.#early.has(kind.name)) setImmediate(() => this.#deliverEarly(kind));
+  }
+
+  backlog(to: NodeId): Bytes {
+    return this.#around.network.backlog(this.node.id, to);
+  }
+
+  drained(to: NodeId, bytes: Bytes, scope: Scope): Promise<void> {
+    const waiting = { scope, condition: () => this.condition() };
+    return this.#around.network.drained(this.node.id, to, bytes, waiting);
+  }
+
+  compute(work: Work, scope: Scope): Promise<StepResult> {
+    if (scope.cancelled) return Promise.reject(scope.cancelled);
+    const { clock, compute } = this.#around;
+    const end = this.#processor?.submit(work.flops, clock.now()) ?? 0;
+    return new Promise((resolve, reject) => {
+      const release = scope.onCancel(reject);
+      const paced = async (): Promise<StepResult> => {
+        const result = await compute.step(work);
+        const early = end - clock.now();
+        if (early > 0) await clock.sleep(early, scope);
+        return result;
+      };
+      paced().then(resolve, reject).finally(release);
+    });
+  }
+
+  condition(): Condition {
+    const condition = new Condition();
+    this.#conditions.push(condition);
+    return condition;
+  }
+
+  emit(event: RunEvent): void {
+    this.#around.onEvent(event);
+  }
+
+  /** The program returned: what still comes is dropped. */
+  end(): void {
+    this.#ended = true;
+    this.#early.clear();
+  }
+
+  /** One line for each thing that the node waits for. */
+  waits(): readonly string[] {
+    return this.#conditions
+      .flatMap((condition) => condition.waiting())
+      .map(({ what, whom }) => {
+        const names = whom?.() ?? [];
+        return names.length > 0 ? `${what} (from ${names.join(", ")})` : what;
+      });
+  }
+
+  receive(parcel: Parcel): void {
+    if (this.#ended) return;
+    const handling = this.#handlers.get(parcel.kind);
+    const early = this.#early.get(parcel.kind);
+    if (handling && !early) this.#call(handling, parcel);
+    else if (early) early.push(parcel);
+    else this.#early.set(parcel.kind, [parcel]);
+  }
+
+  #deliverEarly(kind: MessageKind): void {
+    const early = this.#early.get(kind.name) ?? [];
+    this.#early.delete(kind.name);
+    const handling = this.#handlers.get(kind.name);
+    // What may be lost does not wait for its handler.
+    if (!handling || kind.lossy) return;
+    for (const parcel of early) this.#call(handling, parcel);
+  }
+
+  #call({ kind, handler }: Handling, { from, to, queue, header, payload }: Parcel): void {
+    if (this.#ended) return;
+    try {
+      if (queue !== kind.queue) {
+        throw new PangaeaError("WRONG_SENDER", `"${kind.name}" came from ${from} as ${queue}`);
+      }
+      if (kind.carries === "records") this.#around.network.checkPolicy(from, to, kind.name);
+      handler({ kind, header, payload }, from);
+    } catch (error) {
+      this.#around.onFailure(this.node.id, error);
+    }
+  }
+}
