@@ -118,6 +118,39 @@ test("GlobalMaxPool: elements that tie share the gradient", async () => {
   await program.release();
 });
 
+test("MaxPool 2 x 2: of elements that tie the first one has the gradient", () =>
+  fc.assert(
+    fc.asyncProperty(few, few, few, few, fc.integer({ min: 2, max: 3 }), seed, async (...drawn) => {
+      const [batch, channels, rows, columns, stride, from] = drawn;
+      const [height, width] = [rows * stride, columns * stride];
+      const graph = new GraphBuilder();
+      const shape = [batch, channels, height, width];
+      graph.input("x", { type: "float32", shape });
+      const [kernel_shape, strides] = [{ ints: [2, 2] }, { ints: [stride, stride] }];
+      const pooled = graph.emit("MaxPool", ["x"], { kernel_shape, strides });
+      const loss = graph.emit("ReduceSum", [pooled], { keepdims: { int: 0 } });
+      const gradient = differentiate(graph, loss, ["x"]).get("x") as string;
+      const program = await evaluator(engine, graph.build("first", [gradient]));
+      const random = createRandom(from);
+      const values = Float32Array.from({ length: batch * channels * height * width }, () =>
+        random.integer(3),
+      );
+      const wanted = new Float32Array(values.length);
+      for (let image = 0; image < batch * channels; image++)
+        for (let window = 0; window < rows * columns; window++) {
+          const row = image * height + Math.floor(window / columns) * stride;
+          const corner = row * width + (window % columns) * stride;
+          const places = [corner, corner + 1, corner + width, corner + width + 1];
+          const most = Math.max(...places.map((place) => values[place] as number));
+          wanted[places.find((place) => values[place] === most) as number] = 1;
+        }
+      const [made] = await program.run({ x: { shape, values } });
+      await program.release();
+      expect(made).toEqual(wanted);
+    }),
+    { numRuns: 15, seed: 1 },
+  ));
+
 test("what is not supported is refused by name", () => {
   const emit = (attributes: Attributes) => () => {
     const graph = new GraphBuilder();
