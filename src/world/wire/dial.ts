@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
 import { PangaeaError, TimeoutError } from "../../core/errors.ts";
+import { LaneConnection } from "./connection.ts";
 import type { Address, Connection, Parcel } from "./contract.ts";
 import { describeAddress, dialFailed, refused } from "./errors.ts";
 import {
@@ -15,10 +16,9 @@ import {
   readHello,
   trust,
 } from "./hello.ts";
-import { Lane } from "./lane.ts";
+import type { LaneParcel } from "./lane.ts";
 import { isLocal, limitsOf, requireSecure, type WireOptions } from "./options.ts";
-import type { Arrived } from "./reader.ts";
-import { SocketConnection } from "./socket-connection.ts";
+import { SocketLane } from "./socket-lane.ts";
 
 /**
  * Connects to a listener. Throws INSECURE_ADDRESS, DIAL_FAILED when nobody listens, PEER_REFUSED when either end
@@ -28,7 +28,7 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
   requireSecure(address, options);
   const limits = limitsOf(options, isLocal(address));
   const place = describeAddress(address);
-  const lanes = { control: new Lane(place), bulk: new Lane(place) };
+  const lanes = { control: new SocketLane(place), bulk: new SocketLane(place) };
   const link = randomBytes(16).toString("hex");
   const introduce = (queue: Parcel["queue"]): Promise<Hello> => {
     const lane = lanes[queue];
@@ -53,7 +53,7 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
   try {
     const both = Promise.all([introduce("control"), introduce("bulk")]);
     const [{ name }] = await Promise.race([both, late]);
-    return new SocketConnection(name, lanes, limits);
+    return new LaneConnection(name, lanes, limits);
   } catch (error) {
     lanes.control.destroy();
     lanes.bulk.destroy();
@@ -64,7 +64,7 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
 }
 
 /** The answer to a hello; what follows it on the lane is kept until somebody listens. */
-function welcome(lane: Lane, check: (answer: Arrived) => Hello): Promise<Hello> {
+function welcome(lane: SocketLane, check: (answer: LaneParcel) => Hello): Promise<Hello> {
   return new Promise((resolve, reject) => {
     lane.listen({
       arrived: (answer) => {
@@ -83,7 +83,7 @@ function welcome(lane: Lane, check: (answer: Arrived) => Hello): Promise<Hello> 
   });
 }
 
-function open(address: Address, options: WireOptions, lane: Lane): Socket {
+function open(address: Address, options: WireOptions, lane: SocketLane): Socket {
   const { credentials } = options;
   const onread = lane.onread();
   if (!credentials) return connect({ ...address, onread });

@@ -12,6 +12,7 @@
  *
  * The parcels of a socket are numbered from 0, so that a lost or repeated frame is seen even without a checksum.
  */
+import { invariant } from "../../core/errors.ts";
 import { FRAME_BYTES } from "../message.ts";
 
 export const WIRE_VERSION = 1;
@@ -86,10 +87,12 @@ export const ELEMENTS: readonly {
 ];
 
 /** The number of a view's type of elements; a Buffer counts as the Uint8Array that it is. */
-export const elementOf = (view: ArrayBufferView): number =>
-  ELEMENTS.findIndex(
-    ({ tag }) => tag === (view as { [Symbol.toStringTag]?: string })[Symbol.toStringTag],
-  );
+export function elementOf(view: ArrayBufferView): number {
+  const tag = (view as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
+  const element = ELEMENTS.findIndex((known) => known.tag === tag);
+  invariant(element >= 0, `no parcel carries a ${tag}`);
+  return element;
+}
 
 /** The bytes of a view, not copied. */
 export const bytesOf = (view: ArrayBufferView): Uint8Array =>

@@ -11,8 +11,8 @@
 import { invariant, type PangaeaError } from "../../core/errors.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Header } from "../message.ts";
-import type { Parcel } from "./contract.ts";
 import { ELEMENTS, elementOf, HEAD_BYTES } from "./frame.ts";
+import type { LaneParcel } from "./lane.ts";
 
 /** A writer forgets all names beyond this many; one head brings fewer new ones than are left of 65,536. */
 const NAMES = 32_768;
@@ -33,7 +33,7 @@ export class HeadWriter {
   }
 
   /** The head; valid until the next is written. */
-  write({ kind, from, to, header, payload }: Omit<Parcel, "queue">): Uint8Array {
+  write({ kind, from, to, header, payload }: LaneParcel): Uint8Array {
     this.#at = 0;
     this.#name(kind);
     this.#name(from);
@@ -44,9 +44,7 @@ export class HeadWriter {
     for (const key of keys) this.#field(key, header[key] as Header[string]);
     this.#u16(payload.length);
     for (const part of payload) {
-      const element = elementOf(part);
-      invariant(element >= 0, `a parcel of ${kind} carries a view of unknown type`);
-      this.#u8(element);
+      this.#u8(elementOf(part));
       this.#u32(part.byteLength);
     }
     invariant(this.#at <= HEAD_BYTES, `the header of a parcel of ${kind} takes ${this.#at} bytes`);

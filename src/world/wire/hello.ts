@@ -7,9 +7,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { NodeId } from "../../core/ids.ts";
 import type { Header } from "../message.ts";
 import { HEAD_BYTES } from "./frame.ts";
-import type { Lane } from "./lane.ts";
+import type { LaneParcel } from "./lane.ts";
 import type { Limits, WireOptions } from "./options.ts";
-import type { Arrived } from "./reader.ts";
+import type { SocketLane } from "./socket-lane.ts";
 
 export const HELLO = "hello";
 export const WELCOME = "welcome";
@@ -20,7 +20,7 @@ export const ALIVE = "alive";
 const NOBODY = "" as NodeId;
 
 /** A message of the connection itself. */
-export const internal = (kind: string, header: Header = {}): Arrived => ({
+export const internal = (kind: string, header: Header = {}): LaneParcel => ({
   kind,
   from: NOBODY,
   to: NOBODY,
@@ -75,7 +75,7 @@ function sameSecret(left: string, right: string): boolean {
 }
 
 /** The peer of this lane is known: its frames are taken as it said. */
-export function trust(lane: Lane, hello: Hello, limits: Limits): void {
+export function trust(lane: SocketLane, hello: Hello, limits: Limits): void {
   const bounds = { head: HEAD_BYTES, body: limits.maxPayload };
   lane.reader.trust(hello.name, hello.checksum === 1, bounds);
 }

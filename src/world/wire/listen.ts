@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createSecureServer } from "node:tls";
 import { TimeoutError } from "../../core/errors.ts";
+import { LaneConnection } from "./connection.ts";
 import type { Address, Listener, Parcel } from "./contract.ts";
 import { listenFailed, refused } from "./errors.ts";
 import {
@@ -15,10 +16,9 @@ import {
   trust,
   WELCOME,
 } from "./hello.ts";
-import { Lane } from "./lane.ts";
+import type { LaneParcel } from "./lane.ts";
 import { isLocal, type Limits, type ListenOptions, limitsOf, requireSecure } from "./options.ts";
-import type { Arrived } from "./reader.ts";
-import { SocketConnection } from "./socket-connection.ts";
+import { SocketLane } from "./socket-lane.ts";
 
 /** Sockets that have not yet introduced themselves, or wait for their sister. */
 const STRANGERS = 1024;
@@ -65,9 +65,9 @@ class Door {
   readonly #options: ListenOptions;
   readonly #limits: Limits;
   /** Lanes on probation, each with its deadline. */
-  readonly #strangers = new Map<Lane, NodeJS.Timeout>();
+  readonly #strangers = new Map<SocketLane, NodeJS.Timeout>();
   /** First halves of connections, by their link. */
-  readonly #halves = new Map<string, { readonly lane: Lane; readonly hello: Hello }>();
+  readonly #halves = new Map<string, { readonly lane: SocketLane; readonly hello: Hello }>();
 
   constructor(options: ListenOptions, limits: Limits) {
     this.#options = options;
@@ -81,7 +81,7 @@ class Door {
       this.#options.onRefused?.(refused(from, `${STRANGERS} others wait at the door`));
       return;
     }
-    const lane = new Lane(from);
+    const lane = new SocketLane(from);
     const { helloMillis } = this.#limits;
     const late = new TimeoutError(`${from} did not introduce itself in ${helloMillis} ms`);
     this.#strangers.set(
@@ -101,7 +101,7 @@ class Door {
       this.#drop(lane, refused(lane.reader.peer, "this host stopped listening"));
   }
 
-  #hear(lane: Lane, parcel: Arrived, own: boolean): void {
+  #hear(lane: SocketLane, parcel: LaneParcel, own: boolean): void {
     const hello =
       own && parcel.kind === HELLO ? readHello(parcel.header, true) : "it did not say hello";
     const wrong = typeof hello === "string" ? hello : objection(hello, this.#options);
@@ -124,18 +124,18 @@ class Door {
     this.#join(hello.name, { control, bulk });
   }
 
-  #join(name: string, lanes: Readonly<Record<Parcel["queue"], Lane>>): void {
+  #join(name: string, lanes: Readonly<Record<Parcel["queue"], SocketLane>>): void {
     for (const lane of [lanes.control, lanes.bulk]) {
       clearTimeout(this.#strangers.get(lane));
       this.#strangers.delete(lane);
       lane.send(internal(WELCOME, introduction(this.#options, this.#limits.checksum)), true);
       lane.writer.summed = this.#limits.checksum;
     }
-    this.#options.accept(new SocketConnection(name, lanes, this.#limits));
+    this.#options.accept(new LaneConnection(name, lanes, this.#limits));
   }
 
   /** Tells the peer why, and hangs up when that has left. */
-  #refuse(lane: Lane, why: string): void {
+  #refuse(lane: SocketLane, why: string): void {
     lane.listen({
       arrived: () => {},
       failed: () => {},
@@ -144,7 +144,7 @@ class Door {
     lane.send(internal(REFUSED, { why }), true);
   }
 
-  #drop(lane: Lane, error: Error): void {
+  #drop(lane: SocketLane, error: Error): void {
     const deadline = this.#strangers.get(lane);
     if (deadline === undefined) return;
     clearTimeout(deadline);

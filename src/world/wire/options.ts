@@ -32,7 +32,10 @@ export interface WireOptions {
   readonly helloMillis?: number | undefined;
   /** A close that makes no progress for so long gives up. Default 5000. */
   readonly closeMillis?: number | undefined;
-  /** A peer that is silent for so long is gone; it says something three times as often. Default 30,000. */
+  /**
+   * A peer that is silent for so long is gone; it says something three times as often. Default
+   * 30,000; 0: for ever.
+   */
   readonly silenceMillis?: number | undefined;
 }
 

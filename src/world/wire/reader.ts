@@ -6,7 +6,6 @@
 import { crc32 } from "node:zlib";
 import type { PangaeaError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
-import type { Parcel } from "./contract.ts";
 import { malformed } from "./errors.ts";
 import {
   ALL_FLAGS,
@@ -19,8 +18,7 @@ import {
   WIRE_VERSION,
 } from "./frame.ts";
 import { type Head, HeadReader } from "./head.ts";
-
-export type Arrived = Omit<Parcel, "queue">;
+import type { LaneParcel } from "./lane.ts";
 
 /** A payload of fewer bytes is better copied than read in a call of its own. */
 const DIRECT_BYTES = 64 * 1024;
@@ -33,7 +31,7 @@ export class FrameReader {
   /** The largest head and body that are taken. */
   #maxHead: Bytes;
   #maxBody: Bytes;
-  readonly #arrived: (parcel: Arrived, internal: boolean) => void;
+  readonly #arrived: (parcel: LaneParcel, internal: boolean) => void;
   readonly #heads: HeadReader;
 
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
@@ -52,7 +50,7 @@ export class FrameReader {
   constructor(
     peer: string,
     bounds: { readonly head: Bytes; readonly body: Bytes },
-    arrived: (parcel: Arrived, internal: boolean) => void,
+    arrived: (parcel: LaneParcel, internal: boolean) => void,
   ) {
     this.peer = peer;
     this.summed = true;

@@ -2,7 +2,6 @@
 import { crc32 } from "node:zlib";
 import { invariant } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
-import type { Parcel } from "./contract.ts";
 import {
   At,
   aligned,
@@ -14,6 +13,7 @@ import {
   WIRE_VERSION,
 } from "./frame.ts";
 import { HeadWriter } from "./head.ts";
+import type { LaneParcel } from "./lane.ts";
 
 const ZEROS = Buffer.alloc(16);
 
@@ -41,7 +41,7 @@ export class FrameWriter {
   summed = true;
 
   /** Lays a parcel out. Parcels must be written in the order in which they were laid out. */
-  begin(parcel: Omit<Parcel, "queue">, internal: boolean): Outgoing {
+  begin(parcel: LaneParcel, internal: boolean): Outgoing {
     const forget = this.#heads.forget();
     const head = this.#heads.write(parcel);
     const headBytes = aligned(head.length);

@@ -10,21 +10,20 @@ import type { Bytes } from "../../core/units.ts";
 import type { Connection, Parcel } from "./contract.ts";
 import { peerGone, queueFull } from "./errors.ts";
 import { ALIVE, GOODBYE, internal } from "./hello.ts";
-import type { Lane } from "./lane.ts";
+import type { Lane, LaneParcel } from "./lane.ts";
 import type { Limits } from "./options.ts";
-import type { Arrived } from "./reader.ts";
 
 /** So many signs of life of the peer must be missing before it counts as gone. */
 const MISSING = 3;
 
-export class SocketConnection implements Connection {
+export class LaneConnection implements Connection {
   readonly peer: string;
   readonly ended: Promise<PangaeaError | undefined>;
   readonly #lanes: Readonly<Record<Parcel["queue"], Lane>>;
   readonly #limits: Limits;
   readonly #changed = new Condition();
   readonly #settle: (error: PangaeaError | undefined) => void;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
   /** Lanes whose peer has said goodbye, and those that have nothing more to do. */
   readonly #goodbyes = new Set<Lane>();
   readonly #over = new Set<Lane>();
@@ -44,7 +43,8 @@ export class SocketConnection implements Connection {
     let settle: (error: PangaeaError | undefined) => void = () => {};
     this.ended = new Promise((resolve) => (settle = resolve));
     this.#settle = settle;
-    this.#heartbeat = setInterval(() => this.#beat(), limits.silenceMillis / MISSING).unref();
+    if (limits.silenceMillis > 0)
+      this.#heartbeat = setInterval(() => this.#beat(), limits.silenceMillis / MISSING).unref();
     for (const queue of ["control", "bulk"] as const) {
       const lane = lanes[queue];
       lane.listen({
@@ -97,7 +97,7 @@ export class SocketConnection implements Connection {
     act(this.#lanes.bulk);
   }
 
-  #take(arrived: Arrived, queue: Parcel["queue"]): void {
+  #take(arrived: LaneParcel, queue: Parcel["queue"]): void {
     this.#closing?.refresh();
     const parcel: Parcel = { ...arrived, queue };
     if (this.#handler) {
@@ -121,7 +121,7 @@ export class SocketConnection implements Connection {
   }
 
   /** A word of the other end of the connection. */
-  #told(lane: Lane, { kind }: Arrived): void {
+  #told(lane: Lane, { kind }: LaneParcel): void {
     if (kind !== GOODBYE) return;
     this.#goodbyes.add(lane);
     this.#reason = "it closed the connection";

@@ -1,0 +1,157 @@
+/**
+ * One queue of a connection over a message port. A parcel's payload is copied once, into one new buffer that is
+ * handed over to the other thread, so that the sender keeps its arrays whole. Of four ways that were measured this
+ * one was fastest at 1 MB (7 GB/s; structured clone, which copies twice, 5; filling a new SharedArrayBuffer, which is
+ * zeroed first, less than 2). A window of bytes that the receiver has not acknowledged bounds what is in the port.
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { PangaeaError } from "../../core/errors.ts";
+import type { Bytes } from "../../core/units.ts";
+import type { Parcel } from "./contract.ts";
+import { bytesOf, ELEMENTS, elementOf, layOut } from "./frame.ts";
+import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
+
+/** Bytes in the port that the other side has not taken. */
+const WINDOW_BYTES = 32 * 1024 * 1024;
+/** What a parcel counts beyond its payload. */
+const PARCEL_BYTES = 256;
+
+/** What goes through a port. */
+export type PortMessage =
+  | { readonly queue: Parcel["queue"]; readonly taken: Bytes }
+  | {
+      readonly queue: Parcel["queue"];
+      readonly internal: boolean;
+      readonly bytes: Bytes;
+      readonly parcel: LaneParcel;
+    };
+
+export class PortLane implements Lane {
+  readonly #port: MessagePort;
+  readonly #queue: Parcel["queue"];
+  #waiting: { readonly parcel: LaneParcel; readonly internal: boolean; readonly bytes: Bytes }[] =
+    [];
+  #listener: LaneListener | undefined;
+  #early: ((listener: LaneListener) => void)[] = [];
+  #queued = 0;
+  #inPort = 0;
+  #taken = 0;
+  #heard = 0;
+  #scheduled = false;
+  #acknowledging = false;
+  #paused = false;
+  #failed = false;
+
+  constructor(port: MessagePort, queue: Parcel["queue"]) {
+    this.#port = port;
+    this.#queue = queue;
+  }
+
+  get queued(): Bytes {
+    return this.#queued;
+  }
+  get heard(): number {
+    return this.#heard;
+  }
+
+  listen(listener: LaneListener | undefined): void {
+    this.#listener = listener;
+    while (this.#listener !== undefined && this.#early.length > 0)
+      this.#early.shift()!(this.#listener);
+  }
+
+  send(parcel: LaneParcel, internal = false): void {
+    let bytes = PARCEL_BYTES;
+    for (const part of parcel.payload) bytes += part.byteLength;
+    this.#waiting.push({ parcel, internal, bytes });
+    this.#queued += bytes;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Hears what the port brought for this queue. */
+  hear(message: PortMessage): void {
+    this.#heard++;
+    if ("taken" in message) {
+      this.#inPort -= message.taken;
+      this.#pump();
+      return;
+    }
+    this.#taken += message.bytes;
+    this.#acknowledge();
+    this.#tell((listener) => listener.arrived(message.parcel, message.internal));
+  }
+
+  fail(error: PangaeaError): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#tell((listener) => listener.failed(error));
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+  resume(): void {
+    this.#paused = false;
+    this.#acknowledge();
+  }
+  destroy(): void {
+    this.#failed = true;
+    this.#waiting = [];
+    this.#port.close();
+  }
+
+  #pump(): void {
+    let sent = 0;
+    for (const { parcel, internal, bytes } of this.#waiting) {
+      if (this.#failed || (this.#inPort > 0 && this.#inPort + bytes > WINDOW_BYTES)) break;
+      const copy = copied(parcel);
+      const message: PortMessage = { queue: this.#queue, internal, bytes, parcel: copy.parcel };
+      this.#port.postMessage(message, copy.transfer);
+      this.#inPort += bytes;
+      this.#queued -= bytes;
+      sent++;
+    }
+    if (sent === 0) return;
+    this.#waiting.splice(0, sent);
+    this.#listener?.left();
+  }
+
+  /** Once a turn, for all that came in it. */
+  #acknowledge(): void {
+    if (this.#acknowledging || this.#paused) return;
+    this.#acknowledging = true;
+    setImmediate(() => {
+      this.#acknowledging = false;
+      if (this.#failed || this.#paused || this.#taken === 0) return;
+      const message: PortMessage = { queue: this.#queue, taken: this.#taken };
+      this.#taken = 0;
+      this.#port.postMessage(message);
+    });
+  }
+
+  #tell(what: (listener: LaneListener) => void): void {
+    if (this.#listener && this.#early.length === 0) what(this.#listener);
+    else this.#early.push(what);
+  }
+}
+
+/** The parcel with its payload in one new buffer, to be handed over. */
+function copied(parcel: LaneParcel): { parcel: LaneParcel; transfer: ArrayBuffer[] } {
+  const { kind, from, to, header, payload } = parcel;
+  const { offsets, bytes } = layOut(payload.map((part) => part.byteLength));
+  if (payload.length === 0) return { parcel: { kind, from, to, header, payload }, transfer: [] };
+  // Not zeroed, and not from the pool, which must not be handed over.
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  const buffer = whole.buffer as ArrayBuffer;
+  const copy = payload.map((part, i) => {
+    whole.set(bytesOf(part), offsets[i]!);
+    const { type, bytes: size } = ELEMENTS[elementOf(part)]!;
+    return new type(buffer, offsets[i]!, part.byteLength / size);
+  });
+  return { parcel: { kind, from, to, header, payload: copy }, transfer: [buffer] };
+}
