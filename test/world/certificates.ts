@@ -25,8 +25,10 @@ const constraints = (authority: boolean): Buffer =>
 const alternativeName = (name: string): Buffer =>
   sequence(id("551d11"), der(0x04, sequence(der(0x82, Buffer.from(name)))));
 
-const pem = (label: string, bytes: Buffer): string =>
-  `-----BEGIN ${label}-----\n${bytes.toString("base64").replace(/.{64}/g, "$&\n")}\n-----END ${label}-----\n`;
+const pem = (label: string, bytes: Buffer): string => {
+  const lines = bytes.toString("base64").match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
+};
 
 function certificate(
   issuer: { readonly name: string; readonly key: KeyObject },
