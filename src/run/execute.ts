@@ -1,10 +1,11 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
+import { LocalRun } from "./local.ts";
 import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
 import { SimulatedRun } from "./simulated.ts";
-import type { RunSpec } from "./spec.ts";
+import { localWorld, type RunSpec } from "./spec.ts";
 
 /** Things that runs of one comparison share. */
 export interface Shared {
@@ -23,6 +24,8 @@ export async function executeRun(
   title = spec.name,
 ): Promise<RunOutcome> {
   const ground = await loadGround(spec, host, shared.data);
+  const world = localWorld(spec);
+  if (world) return new LocalRun(spec, world, host, ground).execute();
   return simulate(spec, host, ground, shared, title);
 }
 

@@ -74,6 +74,18 @@ export const StopSpec = z
   .prefault({});
 export type StopSpec = z.infer<typeof StopSpec>;
 
+/** Real time on this machine. */
+export const LocalWorldSpec = z.strictObject({
+  kind: z.literal("local"),
+  /** What a site's nodes run in: a worker thread of this process, or a process of their own. */
+  hosts: z.enum(["threads", "processes"]).default("threads"),
+  /** `declared`: a step lasts at least as long as `sites.processor` says, as in the simulated world. */
+  pace: z.enum(["real", "declared"]).default("real"),
+  /** `shaped`: links between sites are slowed to their description. */
+  links: z.enum(["shaped", "unshaped"]).default("shaped"),
+});
+export type LocalWorldSpec = z.infer<typeof LocalWorldSpec>;
+
 export const RunSpec = z.strictObject({
   version: z.literal(1),
   name: z.string().min(1),
@@ -103,9 +115,16 @@ export const RunSpec = z.strictObject({
     })
     .prefault({}),
   faults: z.array(FaultSpec).default([]),
-  world: z.enum(["simulated"]).default("simulated"),
+  /** Virtual time, or real time on this machine. */
+  world: z.union([z.enum(["simulated", "local"]), LocalWorldSpec]).default("simulated"),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
+
+/** The options of the local world, where the run has it. */
+export function localWorld({ world }: RunSpec): LocalWorldSpec | undefined {
+  if (world === "local") return LocalWorldSpec.parse({ kind: "local" });
+  return world === "simulated" ? undefined : world;
+}
 
 /** The declared processor of every worker. */
 export function processorModel({ sites: { processor } }: RunSpec): ProcessorModel {

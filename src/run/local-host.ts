@@ -1,0 +1,102 @@
+/** A host of a local run: plans the run as the supervisor did, and runs the programs of its own nodes. */
+import type { NodeId } from "../core/ids.ts";
+import { createKernels } from "../core/kernels/create.ts";
+import { createComputePool } from "../world/compute/pool.ts";
+import type { NodeInfo } from "../world/contract.ts";
+import { LocalHost } from "../world/local/host.ts";
+import type { Member } from "../world/local/member.ts";
+import type { Place } from "../world/local/network.ts";
+import type { RunHost } from "./host.ts";
+import { CopyTeller } from "./local-copies.ts";
+import { type Ground, LEARNER, loadGround, planRun, TRAIN } from "./plan.ts";
+import { loadGrid } from "./presets/load.ts";
+import { type LocalWorldSpec, mayLeave, processorModel, type RunSpec } from "./spec.ts";
+
+/** What the supervisor tells a host of the run. */
+export interface LocalTask {
+  readonly spec: RunSpec;
+  readonly world: LocalWorldSpec;
+  readonly roots: readonly string[];
+  /** Compute threads of the host; 0: its own. */
+  readonly threads: number;
+  /** Data and model in shared memory; a process loads them itself. */
+  readonly shared: Pick<Ground, "data" | "model"> | undefined;
+}
+
+type Files = Pick<RunHost, "exists" | "readFile">;
+
+/** @param names of the hosts: each is the site whose nodes run there. */
+export function placesOf(
+  nodes: Iterable<NodeInfo>,
+  { topology }: Ground["grid"],
+  names: readonly string[],
+): ReadonlyMap<NodeId, Place> {
+  const site = new Map(topology.sites.map(({ id }, index) => [id as string, index]));
+  return new Map(
+    [...nodes].map((node) => [
+      node.id,
+      { host: names.indexOf(node.site), site: site.get(node.site) ?? -1 },
+    ]),
+  );
+}
+
+export async function runHost(member: Member, files: Files): Promise<void> {
+  const { host: index, names } = member.setup;
+  const task = member.setup.task as LocalTask;
+  const { spec, world } = task;
+  const ground = await groundOf(task, files);
+  const kernels = createKernels();
+  let flush = (): void => {};
+  let now = (): number => 0;
+  const teller = new CopyTeller(
+    spec.evaluate.every,
+    () => now(),
+    (told) => {
+      flush();
+      member.say(told);
+    },
+  );
+  const { programs } = planRun(spec, ground, kernels, () => teller);
+  const compute = createComputePool({
+    threads: task.threads,
+    learners: { [LEARNER]: ground.model },
+    datasets: { [TRAIN]: ground.data.train },
+    warn: (text) => member.warn(text),
+  });
+  const connections = await member.connect();
+  const clock = await member.start();
+  const host = new LocalHost({
+    seed: spec.seed,
+    topology: ground.grid.topology,
+    host: index,
+    places: placesOf(programs.keys(), ground.grid, names),
+    connections,
+    shaped: world.links === "shaped",
+    jitterMicros: spec.network.jitterMs * 1000,
+    lossRate: spec.network.loss,
+    duplicationRate: spec.network.duplication,
+    recordsMayLeave: (site) => mayLeave(spec, site),
+    clock,
+    kernels,
+    compute,
+    pace: world.pace === "declared" ? processorModel(spec) : undefined,
+    storeOf: (node) => member.storeOf(node),
+    onEvent: (event) => {
+      member.emit(event);
+      if (event.type === "clock") teller.worked(event.node, event.clock);
+    },
+    onEnded: (node) => member.ended(node.id),
+    onFailed: (error) => member.failed(error),
+  });
+  now = () => clock.now();
+  flush = () => host.flushTraffic();
+  host.start(new Map([...programs].filter(([node]) => node.site === names[index])));
+  await member.serve(host, clock, () => teller.all());
+  await compute.close();
+  member.exit();
+}
+
+async function groundOf({ spec, roots, shared }: LocalTask, files: Files): Promise<Ground> {
+  if (!shared) return loadGround(spec, { ...files, roots }, new Map());
+  return { ...shared, grid: await loadGrid(spec.sites, { ...files, roots }) };
+}

@@ -1,0 +1,67 @@
+/**
+ * Where a host begins, as a worker thread or a child process. What it runs is the run's part of a host, which lies
+ * above the worlds and is therefore loaded by its address.
+ */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { invariant } from "../../core/errors.ts";
+import { Member } from "./member.ts";
+import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
+
+/** The exit code of a process whose parent is gone. */
+const ORPHANED = 70;
+const RUN_PART = new URL("../../run/local-host.js", import.meta.url).href;
+
+/** How a host reaches files. */
+export const hostFiles = {
+  exists: async (path: string): Promise<boolean> => existsSync(path),
+  readFile: (path: string): Promise<Uint8Array> => readFile(path),
+};
+export type HostFiles = typeof hostFiles;
+
+function threadPort(): HostPort {
+  const port = parentPort;
+  invariant(port, "entry.ts runs as a worker thread or a child process");
+  return {
+    post: (message) => port.postMessage(message),
+    onMessage: (handler) => {
+      port.on("message", handler);
+    },
+    exit: () => process.exit(0),
+  };
+}
+
+function processPort(): HostPort {
+  // Ctrl-C goes to the whole group of processes: the supervisor decides what it means.
+  process.on("SIGINT", () => {});
+  process.on("disconnect", () => process.exit(ORPHANED));
+  return {
+    post: (message) => {
+      if (process.connected) process.send?.(message);
+    },
+    onMessage: (handler) => {
+      process.on("message", (message) => handler(message as ToHost));
+    },
+    exit: () => process.exit(0),
+  };
+}
+
+async function begin(setup: HostSetup, port: HostPort): Promise<void> {
+  try {
+    const part = (await import(RUN_PART)) as {
+      runHost(member: Member, files: HostFiles): Promise<void>;
+    };
+    await part.runHost(new Member(setup, port), hostFiles);
+  } catch (error) {
+    port.post({ type: "failed", failure: portable(error) });
+  }
+}
+
+const setUp = isMainThread
+  ? new Promise<HostSetup>((resolve) => {
+      process.once("message", (setup) => resolve(setup as HostSetup));
+    })
+  : Promise.resolve(workerData as HostSetup);
+const port = isMainThread ? processPort() : threadPort();
+await begin(await setUp, port);

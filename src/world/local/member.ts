@@ -1,0 +1,158 @@
+/**
+ * A host as a member of a run: joins the others, starts when the supervisor says so, sends its events on, answers
+ * questions, ends when it is told to.
+ */
+import { join } from "node:path";
+import { invariant, PangaeaError } from "../../core/errors.ts";
+import type { RunEvent } from "../../core/events.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { Micros } from "../../core/units.ts";
+import type { Store } from "../contract.ts";
+import type { Connection } from "../wire/contract.ts";
+import { dial } from "../wire/dial.ts";
+import { listen } from "../wire/listen.ts";
+import { callAt, RunClock } from "./clock.ts";
+import type { LocalHost } from "./host.ts";
+import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
+import { FileStore } from "./store.ts";
+
+const FLUSH_MILLISECONDS = 50;
+/** An event may be told a little after the time that it bears. */
+const LATE_MICROS: Micros = 100_000;
+
+export class Member {
+  readonly setup: HostSetup;
+  readonly #port: HostPort;
+  readonly #connections = new Map<number, Connection>();
+  /** What to do at each kind of message; one that comes earlier waits. */
+  readonly #handlers = new Map<ToHost["type"], (message: ToHost) => void>();
+  readonly #early: ToHost[] = [];
+  #events: RunEvent[] = [];
+
+  constructor(setup: HostSetup, port: HostPort) {
+    this.setup = setup;
+    this.#port = port;
+    port.onMessage((message) => {
+      const handler = this.#handlers.get(message.type);
+      if (handler) handler(message);
+      else this.#early.push(message);
+    });
+  }
+
+  /** Joins all other hosts: those with a lower number are dialled, the others dial. */
+  async connect(): Promise<ReadonlyMap<number, Connection>> {
+    const { host, names, folder, run, token } = this.setup;
+    const options = { name: String(host), run, token, version: "local" };
+    const missing = names.length - 1;
+    let complete: () => void = () => {};
+    const all = new Promise<void>((resolve) => {
+      complete = resolve;
+    });
+    const add = (connection: Connection): void => {
+      this.#add(Number(connection.peer), connection);
+      if (this.#connections.size === missing) complete();
+    };
+    const place = (index: number) => ({ path: join(folder, `${index}.sock`) });
+    const listener = await listen(place(host), { ...options, accept: add });
+    this.#port.post({ type: "listening" });
+    await this.#message("join");
+    for (let other = 0; other < host; other++) add(await dial(place(other), options));
+    if (missing > 0) await all;
+    await listener.close();
+    this.#port.post({ type: "joined" });
+    return this.#connections;
+  }
+
+  /** Resolves at the common start with the clock of the run. */
+  async start(): Promise<RunClock> {
+    const { at } = await this.#message("go");
+    await new Promise<void>((resolve) => {
+      callAt(at, resolve);
+    });
+    return new RunClock(at);
+  }
+
+  storeOf(node: NodeId): Store {
+    return new FileStore(join(this.setup.folder, "store", encodeURIComponent(node)));
+  }
+
+  /** The event goes out with the next ones. */
+  emit(event: RunEvent): void {
+    this.#events.push(event);
+  }
+
+  ended(node: NodeId): void {
+    this.#port.post({ type: "ended", node });
+  }
+
+  failed(error: unknown): void {
+    this.#port.post({ type: "failed", failure: portable(error) });
+  }
+
+  warn(text: string): void {
+    this.#port.post({ type: "warning", text });
+  }
+
+  /** To the run's part of the supervisor. What it holds is copied. */
+  say(what: unknown): void {
+    this.#port.post({ type: "said", what });
+  }
+
+  /**
+   * Serves the supervisor until the run is over: sends events on, stops the programs, answers, leaves.
+   * @param answer the run's part of the answers to the run's part of the questions.
+   */
+  async serve(host: LocalHost, clock: RunClock, answer: (what: unknown) => unknown): Promise<void> {
+    const flush = setInterval(() => this.#flush(clock.now() - LATE_MICROS), FLUSH_MILLISECONDS);
+    this.#on("waits", () => this.#port.post({ type: "waits", lines: host.waits() }));
+    this.#on("ask", ({ id, what }) => this.#port.post({ type: "answer", id, what: answer(what) }));
+    const { reason } = await this.#message("stop");
+    host.stop(reason);
+    await host.ended();
+    host.flushTraffic();
+    clearInterval(flush);
+    this.#flush(Number.MAX_SAFE_INTEGER);
+    this.#port.post({ type: "stopped" });
+    await this.#message("leave");
+    await host.close();
+    await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
+  }
+
+  exit(): void {
+    this.#port.exit();
+  }
+
+  #add(host: number, connection: Connection): void {
+    const fits = host >= 0 && host < this.setup.names.length && !this.#connections.has(host);
+    invariant(fits, `host ${connection.peer} joins once`);
+    this.#connections.set(host, connection);
+    connection.ended.then(
+      (error) => {
+        const peer = this.setup.names[host] ?? connection.peer;
+        if (error) this.#port.post({ type: "broken", peer, failure: portable(error) });
+      },
+      (error: unknown) => this.failed(new PangaeaError("HOST_FAILED", String(error))),
+    );
+  }
+
+  #flush(until: Micros): void {
+    const events = this.#events;
+    this.#events = [];
+    this.#port.post({ type: "events", until, events });
+  }
+
+  #message<T extends ToHost["type"]>(type: T): Promise<Extract<ToHost, { readonly type: T }>> {
+    return new Promise((resolve) => this.#on(type, resolve));
+  }
+
+  #on<T extends ToHost["type"]>(
+    type: T,
+    handler: (message: Extract<ToHost, { readonly type: T }>) => void,
+  ): void {
+    this.#handlers.set(type, handler as (message: ToHost) => void);
+    for (const message of this.#early.splice(0)) {
+      if (message.type === type) handler(message as Extract<ToHost, { readonly type: T }>);
+      else this.#early.push(message);
+    }
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Starts the hosts of a run, waits until they have joined each other, starts them all at one instant, merges their
+ * events into one log, and ends them. A host that dies is reported by name, with how it ended, its last lines, and
+ * who then waits for whom.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PangaeaError, TimeoutError } from "../../core/errors.ts";
+import type { RunEvent } from "../../core/events.ts";
+import type { NodeId } from "../../core/ids.ts";
+import type { Micros } from "../../core/units.ts";
+import { callAt, machineMicros } from "./clock.ts";
+import { launch, type RunningHost } from "./launch.ts";
+import { EventMerge } from "./merge.ts";
+import { type FromHost, type HostKind, restored } from "./protocol.ts";
+
+export interface SupervisorOptions {
+  readonly kind: HostKind;
+  /** Names of the hosts; unique. */
+  readonly names: readonly string[];
+  /** What each is to do, for the run's part of a host. */
+  readonly taskOf: (host: number) => unknown;
+  /** Events of all hosts, in time order. */
+  readonly onEvent: (event: RunEvent) => void;
+  /** A program has returned. */
+  readonly onEnded: (node: NodeId) => void;
+  /** What the run's part of a host said. */
+  readonly onSaid: (host: number, what: unknown) => void;
+  /** The first failure: NODE_FAILED, HOST_LOST, or what a host could not load. The run cannot go on. */
+  readonly onFailed: (error: PangaeaError) => void;
+  readonly warn?: ((text: string) => void) | undefined;
+  /** Until all have joined. Default 120 s. */
+  readonly joinMicros?: Micros | undefined;
+}
+
+type State = "starting" | "listening" | "joined" | "stopped" | "lost" | "left";
+
+interface Member {
+  readonly index: number;
+  readonly running: RunningHost;
+  state: State;
+}
+
+/** Hosts get the instant of the start so long before it. */
+const START_MICROS: Micros = 50_000;
+/** A question to a host that still lives is answered in this time, or not at all. */
+const ANSWER_MICROS: Micros = 10_000_000;
+/** Between the end of a connection and that of the host at its other end. */
+const DYING_MICROS: Micros = 5_000_000;
+const UNWIND_MICROS: Micros = 60_000_000;
+const LEAVE_MICROS: Micros = 5_000_000;
+/** Source of the supervisor's own events. */
+const SELF = "";
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #merge: EventMerge;
+  readonly #members: Member[] = [];
+  readonly #answers = new Map<string, (what: unknown) => void>();
+  /** Called when the state of a host has changed. */
+  readonly #watchers = new Set<() => void>();
+  readonly #timers: (() => void)[] = [];
+  #folder: string | undefined;
+  #startedAt: Micros | undefined;
+  #asked = 0;
+  #closing = false;
+  #failure: PangaeaError | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#merge = new EventMerge([...options.names, SELF], options.onEvent);
+    this.#merge.advance(SELF, Number.POSITIVE_INFINITY);
+  }
+
+  /** Time of the run. */
+  now(): Micros {
+    return this.#startedAt === undefined ? 0 : Math.max(0, machineMicros() - this.#startedAt);
+  }
+
+  /** Starts the hosts and waits until all have joined. @throws the first failure, or TIMEOUT that says for whom. */
+  async join(): Promise<void> {
+    this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
+    const { kind, names, taskOf } = this.#options;
+    const common = { names, folder: this.#folder, run: id(), token: id() };
+    names.forEach((_, index) => {
+      const setup = { ...common, host: index, task: taskOf(index) };
+      const running = launch(kind, setup, (message) => this.#hear(member, message));
+      const member: Member = { index, running, state: "starting" };
+      this.#members.push(member);
+      running.ended.then(
+        ({ how, lastLines }) => this.#over(member, how, lastLines),
+        (error: unknown) => this.#over(member, String(error), []),
+      );
+    });
+    await this.#all("listening");
+    for (const { running } of this.#members) running.post({ type: "join" });
+    await this.#all("joined");
+  }
+
+  /** Starts all programs at one instant. */
+  go(): void {
+    const at = machineMicros() + START_MICROS;
+    this.#startedAt = at;
+    for (const { running } of this.#members) running.post({ type: "go", at });
+  }
+
+  /** An event of the supervisor's own, at its place in time. */
+  emit(event: RunEvent): void {
+    this.#merge.add([event]);
+  }
+
+  /** Nothing of `time` or later is told before `time` is let go by a later value. */
+  holdEvents(time: Micros): void {
+    this.#merge.advance(SELF, time);
+  }
+
+  /** Cancels all programs and waits until they have unwound and their events are in. */
+  async stop(reason: string): Promise<void> {
+    for (const { running, state } of this.#members)
+      if (state === "joined") running.post({ type: "stop", reason });
+    // Hosts that do not get that far are ended by force.
+    const late = machineMicros() + UNWIND_MICROS;
+    const open = () => this.#members.some(({ state }) => state === "joined");
+    await this.#until(() => !open() || machineMicros() >= late, late);
+  }
+
+  /** Asks the run's part of every host that lives; hosts that die before they answer are left out. */
+  async askAll(what: unknown): Promise<readonly unknown[]> {
+    const answers = await Promise.all(
+      this.#members.map((member) => this.#ask(member, (id) => ({ type: "ask", id, what }))),
+    );
+    return answers.filter((answer) => answer !== undefined);
+  }
+
+  /** Ends all hosts and takes their files away. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const { running, state } of this.#members) {
+      if (state === "stopped") running.post({ type: "leave" });
+      else running.kill();
+    }
+    const late = callAt(machineMicros() + LEAVE_MICROS, () => {
+      for (const { running, state } of this.#members) if (!gone(state)) running.kill();
+    });
+    await Promise.all(this.#members.map(({ running }) => running.ended));
+    late();
+    for (const forget of this.#timers) forget();
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #hear(member: Member, message: FromHost): void {
+    switch (message.type) {
+      case "listening":
+      case "joined":
+      case "stopped":
+        this.#become(member, message.type);
+        return;
+      case "events":
+        this.#merge.add(message.events);
+        this.#merge.advance(member.running.name, message.until);
+        return;
+      case "ended":
+        this.#options.onEnded(message.node);
+        return;
+      case "failed":
+        this.#fail(restored(message.failure));
+        return;
+      case "broken":
+        this.#broken(member, message.peer, restored(message.failure));
+        return;
+      case "waits":
+        this.#answers.get(`waits ${member.index}`)?.(message.lines);
+        return;
+      case "answer":
+        this.#answers.get(`${message.id} ${member.index}`)?.(message.what);
+        return;
+      case "said":
+        this.#options.onSaid(member.index, message.what);
+        return;
+      case "warning":
+        this.#options.warn?.(message.text);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #become(member: Member, state: State): void {
+    member.state = state;
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+
+  /** The thread or process of a host is no more. */
+  #over(member: Member, how: string, lastLines: readonly string[]): void {
+    const expected = this.#closing || this.#failure !== undefined;
+    this.#become(member, expected ? "left" : "lost");
+    this.#merge.forget(member.running.name);
+    if (expected) return;
+    this.#lost(member, how, lastLines).catch((error: unknown) => this.#fail(asError(error)));
+  }
+
+  async #lost(member: Member, how: string, lastLines: readonly string[]): Promise<void> {
+    const { name, pid } = member.running;
+    const place = pid === undefined ? `host ${name}` : `host ${name} (process ${pid})`;
+    const when = this.#startedAt === undefined ? "" : ` at ${(this.now() / 1e6).toFixed(1)} s`;
+    const waits = this.#startedAt === undefined ? [] : await this.#waits();
+    const parts = [
+      `${place} ended with ${how}${when}`,
+      ...section("its last lines:", lastLines),
+      ...section("then:", waits),
+    ];
+    this.#fail(new PangaeaError("HOST_LOST", parts.join("\n")));
+  }
+
+  /** Every wait that there is, from the hosts that live. */
+  async #waits(): Promise<readonly string[]> {
+    const answers = await Promise.all(
+      this.#members.map((member) => this.#ask(member, () => ({ type: "waits" }), "waits")),
+    );
+    return answers.flatMap((lines) => (lines ?? []) as string[]);
+  }
+
+  async #ask(
+    member: Member,
+    question: (id: number) => Parameters<RunningHost["post"]>[0],
+    under?: string,
+  ): Promise<unknown> {
+    if (gone(member.state)) return undefined;
+    const id = this.#asked++;
+    const key = `${under ?? id} ${member.index}`;
+    let answered = false;
+    let answer: unknown;
+    this.#answers.set(key, (what) => {
+      answered = true;
+      answer = what;
+      for (const watcher of [...this.#watchers]) watcher();
+    });
+    member.running.post(question(id));
+    const late = machineMicros() + ANSWER_MICROS;
+    await this.#until(() => answered || gone(member.state) || machineMicros() >= late, late);
+    this.#answers.delete(key);
+    return answer;
+  }
+
+  /** The end of a connection is the news of a dead host, unless that host lives on. */
+  #broken(member: Member, peer: string, error: PangaeaError): void {
+    if (this.#closing || this.#failure) return;
+    const other = this.#members.find(({ running }) => running.name === peer);
+    const forget = callAt(machineMicros() + DYING_MICROS, () => {
+      if (this.#closing || (other && gone(other.state)) || gone(member.state)) return;
+      const what = `the connection between hosts ${member.running.name} and ${peer} broke`;
+      this.#fail(new PangaeaError("HOST_LOST", `${what}: ${error.message}`, { cause: error }));
+    });
+    this.#timers.push(forget);
+  }
+
+  #fail(error: PangaeaError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    for (const watcher of [...this.#watchers]) watcher();
+    this.#options.onFailed(error);
+  }
+
+  /** All hosts in a state; while joining, a failure or the deadline ends the wait. */
+  async #all(state: State): Promise<void> {
+    const micros = this.#options.joinMicros ?? 120_000_000;
+    const late = machineMicros() + micros;
+    const lacking = () => this.#members.filter((member) => member.state !== state);
+    await this.#until(
+      () => this.#failure !== undefined || lacking().length === 0 || machineMicros() >= late,
+      late,
+    );
+    if (this.#failure) throw this.#failure;
+    if (lacking().length === 0) return;
+    const names = lacking().map(({ running }) => running.name);
+    const seconds = Math.round(micros / 1e6);
+    throw new TimeoutError(`after ${seconds} s these hosts are not ${state}: ${names.join(", ")}`);
+  }
+
+  #until(holds: () => boolean, wakeAt?: Micros): Promise<void> {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!holds()) return;
+        this.#watchers.delete(check);
+        cancel?.();
+        resolve();
+      };
+      const cancel = wakeAt === undefined ? undefined : callAt(wakeAt, check);
+      this.#watchers.add(check);
+    });
+  }
+}
+
+const gone = (state: State): boolean => state === "lost" || state === "left";
+const id = (): string => randomBytes(16).toString("hex");
+const asError = (error: unknown): PangaeaError =>
+  error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error));
+const section = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : [`  ${title}`, ...lines.map((line) => `    ${line}`)];
