@@ -1,46 +1,70 @@
 /**
- * What the tests need beside npm's packages: a Chromium, in which reports are opened. Where none is found,
- * Debian's is installed with apt-get (as root, or through sudo without a password).
+ * What the tests need beside npm's packages: a Chromium, in which reports are opened, and a NATS server for the
+ * control bus. Where one is not found, Debian's is installed with apt-get (as root, or through sudo without a
+ * password).
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-const PLACES = [
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-  "/Applications/Chromium.app/Contents/MacOS/Chromium",
-  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
-];
+const CHROMIUM = {
+  what: "Chromium",
+  variable: "CHROMIUM_PATH",
+  names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"],
+  folders: ["/usr/bin"],
+  places: [
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+  ],
+  packages: ["chromium", "fonts-dejavu-core"],
+  purpose: "the tests that open reports",
+};
 
-/** The path of a Chromium, or nothing. */
-export function findChromium() {
-  const named = process.env.CHROMIUM_PATH;
+const NATS = {
+  what: "nats-server",
+  variable: "NATS_SERVER_PATH",
+  names: ["nats-server"],
+  // Debian keeps servers where ordinary users do not look.
+  folders: ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"],
+  places: [],
+  packages: ["nats-server"],
+  purpose: "the tests of the control bus",
+};
+
+function find({ variable, names, folders, places }) {
+  const named = process.env[variable];
   if (named) return existsSync(named) ? named : undefined;
-  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const candidates = [
-    ...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))),
-    ...NAMES.map((name) => `/usr/bin/${name}`),
-    ...PLACES,
+    ...[...path, ...folders].flatMap((folder) => names.map((name) => join(folder, name))),
+    ...places,
   ];
-  return candidates.find((path) => existsSync(path));
+  return candidates.find((candidate) => existsSync(candidate));
 }
 
-function fail(reason) {
-  console.error(`No Chromium for the tests: ${reason}
-Install one (Debian: apt-get install chromium) or name it in CHROMIUM_PATH.`);
+/** The path of a Chromium, or nothing. */
+export const findChromium = () => find(CHROMIUM);
+
+/** The path of a nats-server, or nothing. */
+export const findNatsServer = () => find(NATS);
+
+function fail({ what, variable, packages }, reason) {
+  console.error(`No ${what} for the tests: ${reason}
+Install one (Debian: apt-get install ${packages[0]}) or name it in ${variable}.`);
   process.exit(1);
 }
 
-function install() {
-  if (process.env.CHROMIUM_PATH)
-    fail(`CHROMIUM_PATH names ${process.env.CHROMIUM_PATH}, which is absent.`);
+function install(program) {
+  const { what, variable, packages, purpose } = program;
+  if (process.env[variable])
+    fail(program, `${variable} names ${process.env[variable]}, which is absent.`);
   if (process.platform !== "linux" || !existsSync("/usr/bin/apt-get")) {
-    fail("none was found, and this machine has no apt-get.");
+    fail(program, "none was found, and this machine has no apt-get.");
   }
   const root = process.getuid?.() === 0;
   if (!root && spawnSync("sudo", ["-n", "true"]).status !== 0) {
-    fail("none was found, and installing one needs root.");
+    fail(program, "none was found, and installing one needs root.");
   }
   const apt = (...words) => {
     const command = [...(root ? [] : ["sudo", "-n"]), "apt-get", ...words];
@@ -48,11 +72,11 @@ function install() {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     return spawnSync(command[0], command.slice(1), { stdio: ["ignore", "ignore", "inherit"], env });
   };
-  console.error("No Chromium found: installing Debian's, once, for the tests that open reports.");
-  const words = ["install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
+  console.error(`No ${what} found: installing Debian's, once, for ${purpose}.`);
+  const words = ["install", "-y", "-q", "--no-install-recommends", ...packages];
   if (apt(...words).status === 0) return;
   if (apt("update", "-q").status !== 0 || apt(...words).status !== 0) {
-    fail("apt-get could not install it.");
+    fail(program, "apt-get could not install it.");
   }
 }
 
@@ -60,8 +84,9 @@ if (
   import.meta.url === `file://${process.argv[1]}` ||
   process.argv[1]?.endsWith("test-prerequisites.mjs")
 ) {
-  if (!findChromium()) {
-    install();
-    if (!findChromium()) fail("apt-get ended well, yet there is none.");
+  for (const program of [CHROMIUM, NATS]) {
+    if (find(program)) continue;
+    install(program);
+    if (!find(program)) fail(program, "apt-get ended well, yet there is none.");
   }
 }

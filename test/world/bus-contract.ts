@@ -274,6 +274,7 @@ export function describeBus(name: string, start: () => Promise<BusUnderTest>): v
         const first = await kv.updateBucket("a", bytes("1"), 0);
         const second = await kv.updateBucket("b", bytes("2"), first);
         expect(await codeOf(kv.updateBucket("c", bytes("3"), first))).toBe("BUS_CONFLICT");
+        expect(await codeOf(kv.updateBucket("c", bytes("3"), 0))).toBe("BUS_CONFLICT");
         expect(await kv.revision()).toBe(second);
       });
 

@@ -4,7 +4,7 @@
  * thread or process, and NATS.
  *
  * A bus may lose, repeat and reorder what is published or asked; handlers must bear that. Where something must
- * arrive once and in order, use `sequenced.ts`. Names are checked (`names.ts`); waits are bounded; errors are
+ * arrive once and in order, use `sequenced.ts`. Handlers must not throw, except those that serve. Names are checked (`names.ts`); waits are bounded; errors are
  * `BusError`s that say whether to try again.
  */
 import type { Scope } from "../../core/scope.ts";
@@ -59,6 +59,8 @@ export interface BucketOptions {
   readonly replicas?: number | undefined;
   /** Whose bucket: a site's domain other than this client's own. */
   readonly domain?: string | undefined;
+  /** A copy at this client's domain of that other domain's bucket: reads are local and late, writes go there. */
+  readonly mirrorOf?: string | undefined;
 }
 
 export interface Entry {

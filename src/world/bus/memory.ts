@@ -29,9 +29,9 @@ export class MemoryBroker {
     this.timers = timers;
   }
 
-  /** A client of this broker. */
-  connect(id: string): Bus {
-    return new MemoryBus(this, id);
+  /** A client of this broker, at a domain of its own where one is named. */
+  connect(id: string, domain = ""): Bus {
+    return new MemoryBus(this, id, domain);
   }
 
   publish(subject: string, data: Uint8Array): void {
@@ -73,8 +73,9 @@ export class MemoryBroker {
     return (await answer(data.slice(), subject)).slice();
   }
 
-  bucket(name: string, options: BucketOptions): MemoryBucket {
-    const domain = options.domain === undefined ? "" : checkDomain(options.domain);
+  bucket(name: string, options: BucketOptions, own: string): MemoryBucket {
+    const named = options.mirrorOf ?? options.domain;
+    const domain = named === undefined ? own : checkDomain(named);
     const place = `${domain}.${checkBucket(name)}`;
     let bucket = this.#buckets.get(place);
     if (!bucket) {
@@ -89,11 +90,13 @@ export class MemoryBroker {
 class MemoryBus implements Bus {
   readonly id: string;
   readonly #broker: MemoryBroker;
+  readonly #domain: string;
   readonly #subscriptions = new Set<Subscription>();
   #closed = false;
 
-  constructor(broker: MemoryBroker, id: string) {
+  constructor(broker: MemoryBroker, id: string, domain: string) {
     this.#broker = broker;
+    this.#domain = domain;
     this.id = id;
   }
 
@@ -153,7 +156,8 @@ class MemoryBus implements Bus {
 
   async kv(bucket: string, options: BucketOptions = {}): Promise<KeyValue> {
     this.#guard();
-    return openMemoryBucket(this.#broker.bucket(bucket, options), this.#guard, this.#own);
+    const opened = this.#broker.bucket(bucket, options, this.#domain);
+    return openMemoryBucket(opened, this.#guard, this.#own);
   }
 
   async close(_deadline?: Micros): Promise<void> {

@@ -207,7 +207,7 @@ class RemoteBus implements Bus {
 
   async kv(bucket: string, options: BucketOptions = {}): Promise<KeyValue> {
     checkBucket(bucket);
-    if (options.domain !== undefined) checkDomain(options.domain);
+    for (const name of [options.domain, options.mirrorOf]) name !== undefined && checkDomain(name);
     const { id: kv } = await this.#call({ call: "kv", bucket, options });
     const write = async (call: Call & { readonly key: string }, value?: Uint8Array) => {
       checkKey(call.key);
