@@ -1,6 +1,6 @@
 /** The options that verbs share, and what they mean for an experiment. */
 import { availableParallelism } from "node:os";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 
 export interface CommonOptions {
   readonly json?: boolean | undefined;
@@ -10,7 +10,12 @@ export interface CommonOptions {
 /** What `pangaea export` writes. */
 export const EXPORT_FORMATS = ["onnx", "safetensors", "npz"] as const;
 
+const WORLDS = ["simulated", "local"] as const;
+const HOSTS = ["threads", "processes"] as const;
+
 export interface RunOptions extends CommonOptions {
+  readonly world?: (typeof WORLDS)[number] | undefined;
+  readonly hosts?: (typeof HOSTS)[number] | undefined;
   readonly seed?: number | undefined;
   readonly out?: string | undefined;
   readonly set?: readonly string[] | undefined;
@@ -49,6 +54,14 @@ export const withRun = (command: Command): Command =>
     .option("--seed <n>", "seed of all chance, in place of the file's", whole(0))
     .option("--out <dir>", "folder for log, models and report (default: runs/<name>-<n>)")
     .option("--set <key=value>", "change a key: --set stop.maxClocks=100 (repeatable)", collect)
+    .addOption(
+      new Option("--world <world>", "virtual time, or real time on this machine").choices(WORLDS),
+    )
+    .addOption(
+      new Option("--hosts <kind>", "with --world local: what each site's nodes run in").choices(
+        HOSTS,
+      ),
+    )
     .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
     .option(
       "--threads <n>",

@@ -6,7 +6,7 @@ import { lossKind } from "../model/training-options.ts";
 import { nearest } from "./file/nearest.ts";
 import type { Path } from "./file/source.ts";
 import type { KnownNetwork } from "./known.ts";
-import type { RunSpec } from "./spec.ts";
+import { localWorld, type RunSpec } from "./spec.ts";
 
 export interface Objection {
   readonly code: string;
@@ -36,6 +36,7 @@ export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
     ...target(spec),
     ...policy(spec, siteNames),
     ...overlay(spec, network),
+    ...world(spec),
     ...(siteNames ? names(spec, siteNames) : []),
   ];
 }
@@ -177,6 +178,12 @@ function overlay({ between }: RunSpec, network?: KnownNetwork): Objections {
     return [pair(["between", "overlay", "hubs"], message, "name one hub a group, in their order")];
   }
   return [];
+}
+
+function world(spec: RunSpec): Objections {
+  if (spec.faults.length === 0 || !localWorld(spec)) return [];
+  const message = "faults are injected in the simulated world only";
+  return [pair(["faults"], message, "use world: simulated, or leave the faults out")];
 }
 
 /** Places where the file names a site. */

@@ -1,6 +1,8 @@
 /** A host of a local run: plans the run as the supervisor did, and runs the programs of its own nodes. */
 import type { NodeId } from "../core/ids.ts";
+import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
+import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import { LocalHost } from "../world/local/host.ts";
@@ -8,7 +10,7 @@ import type { Member } from "../world/local/member.ts";
 import type { Place } from "../world/local/network.ts";
 import type { RunHost } from "./host.ts";
 import { CopyTeller } from "./local-copies.ts";
-import { type Ground, LEARNER, loadGround, planRun, TRAIN } from "./plan.ts";
+import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "./plan.ts";
 import { loadGrid } from "./presets/load.ts";
 import { type LocalWorldSpec, mayLeave, processorModel, type RunSpec } from "./spec.ts";
 
@@ -56,13 +58,15 @@ export async function runHost(member: Member, files: Files): Promise<void> {
       member.say(told);
     },
   );
-  const { programs } = planRun(spec, ground, kernels, () => teller);
+  const plan = planRun(spec, ground, kernels, () => teller);
+  const { programs } = plan;
   const compute = createComputePool({
     threads: task.threads,
     learners: { [LEARNER]: ground.model },
     datasets: { [TRAIN]: ground.data.train },
     warn: (text) => member.warn(text),
   });
+  await warmUp(spec, ground, plan, { kernels, compute, site: names[index] ?? "" });
   const connections = await member.connect();
   const clock = await member.start();
   const host = new LocalHost({
@@ -94,6 +98,35 @@ export async function runHost(member: Member, files: Files): Promise<void> {
   await member.serve(host, clock, () => teller.all());
   await compute.close();
   member.exit();
+}
+
+/** The first step makes the learner and may take a second: it is taken before the clock runs, and thrown away. */
+async function warmUp(
+  { batch }: RunSpec,
+  { data }: Ground,
+  { learner, deployment }: RunPlan,
+  host: { readonly kernels: Kernels; readonly compute: ComputePool; readonly site: string },
+): Promise<void> {
+  const workers = deployment.domains.flatMap((domain) => domain.workers);
+  const worker = workers.find(({ node }) => node.site === host.site);
+  if (!worker || worker.rows.length === 0) return;
+  const rows = worker.rows.slice(0, batch);
+  const examples = { dataset: data.train, rows };
+  const { layout, privateLength } = learner;
+  const shared = learner.workingSet?.(examples).length ?? layout.length;
+  const own = learner.privateSet?.(examples).length ?? 0;
+  const { allocate } = host.kernels;
+  await host.compute.step({
+    learner: LEARNER,
+    dataset: TRAIN,
+    rows,
+    parameters: allocate(layout.length),
+    own: privateLength > 0 ? allocate(privateLength) : undefined,
+    out: allocate(shared + own),
+    flops: learner.flops(rows.length),
+    worker: worker.number,
+    clock: 0,
+  });
 }
 
 async function groundOf({ spec, roots, shared }: LocalTask, files: Files): Promise<Ground> {

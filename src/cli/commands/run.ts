@@ -1,5 +1,5 @@
 /** `pangaea run` and `pangaea compare`. */
-import type { InputError } from "../../core/errors.ts";
+import { InputError } from "../../core/errors.ts";
 import type { ResolvedRun } from "../../run/load.ts";
 import { resolveEntries, resolveRun } from "../../run/load.ts";
 import { type Change, parseSetting } from "../../run/merge.ts";
@@ -23,6 +23,29 @@ export interface CompareOptions extends RunOptions {
 
 /** Flags as changes; all that are wrong are told at once. */
 function changesOf(options: RunOptions): Change[] {
+  return [...settings(options), ...worldOf(options)];
+}
+
+/** `--hosts` is a setting of the local world: alone it asks for that world. */
+function worldOf({ world, hosts }: RunOptions): Change[] {
+  if (world === undefined && hosts === undefined) return [];
+  const flags = [world && `--world ${world}`, hosts && `--hosts ${hosts}`].filter(Boolean);
+  if (world === "simulated" && hosts !== undefined) {
+    throw new InputError([
+      {
+        code: "IMPOSSIBLE_PAIR",
+        message: "the simulated world has no hosts",
+        file: flags.join(" "),
+        fix: "use --world local, or leave --hosts out",
+      },
+    ]);
+  }
+  // An object leaves the file's other settings of the local world as they are.
+  const value = world === "simulated" ? world : { kind: "local", ...(hosts ? { hosts } : {}) };
+  return [{ data: { world: value }, place: () => ({ file: flags.join(" ") }) }];
+}
+
+function settings(options: RunOptions): Change[] {
   const changes = (options.set ?? []).map((text) => parseSetting(text));
   if (options.seed !== undefined) {
     const flag = `--seed ${options.seed}`;
