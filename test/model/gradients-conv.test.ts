@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { GraphBuilder } from "../../src/model/onnx/builder.ts";
 import { convGradients } from "../../src/model/onnx/gradient/conv.ts";
+import { differentiate } from "../../src/model/onnx/gradient/differentiate.ts";
 import type { Attributes } from "../../src/model/onnx/graph.ts";
 import { createRuntime, type Engine } from "../../src/model/onnx/run.ts";
-import { expectGradients, type NumericInput, uniform } from "./numeric.ts";
+import { evaluator, expectClose, expectGradients, type NumericInput, uniform } from "./numeric.ts";
 import { type Axis, axis, paddings, windowAttributes } from "./windows.ts";
 
 let engine: Engine;
@@ -117,6 +118,32 @@ test.each([1, 2])("depthwise, stride %i", async (stride) => {
     dilations: { ints: [2, 1] },
     pads: { ints: [2, 1, 0, 0] },
   });
+});
+
+test.each([
+  { depth: 2, filters: 2, kernel: [3, 2], dilation: 2 },
+  { depth: 3, filters: 1, kernel: [1, 1], dilation: 1 },
+])("with work enough, by the flipped kernel: the transposed convolution", async (at) => {
+  const random = createRandom(8);
+  const image = uniform(random, [2, at.depth, 26, 25]);
+  const weights = uniform(random, [at.filters, at.depth, ...at.kernel]);
+  const pads = { ints: at.kernel.flatMap((size) => [size - 1, 0]) };
+  const attributes = { dilations: { ints: [at.dilation, 1] }, pads };
+  const graph = new GraphBuilder();
+  for (const [name, { shape }] of Object.entries({ x: image, w: weights }))
+    graph.input(name, { type: "float32", shape });
+  const made = graph.emit("Conv", ["x", "w"], attributes);
+  const square = graph.emit("Mul", [made, made]);
+  const loss = graph.emit("ReduceSum", [square], { keepdims: { int: 0 } });
+  const gradient = differentiate(graph, loss, ["x"]).get("x") as string;
+  const twice = graph.emit("Add", [made, made]);
+  const wanted = graph.emit("ConvTranspose", [twice, "w"], attributes);
+  const built = graph.build("flipped", [gradient, wanted]);
+  expect(built.nodes.filter(({ operator }) => operator === "Conv").length).toBe(2);
+  const program = await evaluator(engine, built);
+  const [actual = [], expected = []] = await program.run({ x: image, w: weights });
+  await program.release();
+  expectClose(actual, expected, "gradient", 1e-5);
 });
 
 test("kernels of many places take the way of a convolution", async () => {

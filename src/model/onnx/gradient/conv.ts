@@ -5,7 +5,8 @@
  * that is one matrix product for each place k of the kernel; depthwise, one product element by element; else
  * a convolution of X by g with batch and channel axes exchanged and stride and dilation exchanged. (Its
  * output is as small as the kernel: ONNX Runtime takes two to seven times as long for it.)
- * Input: the transposed convolution of g by W, padded at the end where the stride left elements unread.
+ * Input: the transposed convolution of g by W, padded at the end where the stride left elements unread. At
+ * stride 1 that is the convolution by W with channels exchanged and the kernel read backwards.
  * ConvTranspose is the same read backwards: its input is narrow, its output wide.
  */
 import type { GraphBuilder } from "../builder.ts";
@@ -63,8 +64,8 @@ function inputGradient(at: GradientContext, window: Window): string {
   const group = groupOf(at);
   const w = inputOf(at, 1);
   const flipped = flippedPads(window);
-  if (group === graph.shapeOf(w)[0] && group === graph.shapeOf(inputOf(at, 0))[1] && flipped)
-    return graph.emit("Conv", [upstream, flip(graph, w)], {
+  if (flipped && gainsByFlip(at))
+    return graph.emit("Conv", [upstream, flip(graph, group === 1 ? exchanged(graph, w) : w)], {
       dilations: { ints: window.dilations },
       pads: { ints: flipped },
       group: { int: group },
@@ -83,6 +84,19 @@ function inputGradient(at: GradientContext, window: Window): string {
   });
 }
 
+/**
+ * ONNX Runtime convolves faster than it convolves transposed where channels come in no narrower than they
+ * leave, and where flipping the kernel is little beside the work.
+ */
+function gainsByFlip(at: GradientContext): boolean {
+  const { graph, upstream } = at;
+  const group = groupOf(at);
+  const [filters = 0, depth = 0] = graph.shapeOf(inputOf(at, 1));
+  if (group > 1) return depth === 1 && filters === group;
+  const [batch = 0, , ...made] = graph.shapeOf(upstream);
+  return depth >= filters && batch * sizeOf(made) >= 1024;
+}
+
 /** Pads under which a transposed convolution of stride 1 is a convolution by the flipped kernel. */
 function flippedPads(window: Window): readonly number[] | undefined {
   const rank = window.kernel.length;
@@ -92,12 +106,22 @@ function flippedPads(window: Window): readonly number[] | undefined {
     : undefined;
 }
 
-/** Each axis of the kernel backwards. */
+/** Each axis of the kernel backwards: all its places in turn, backwards. */
 function flip(graph: GraphBuilder, weights: string): string {
-  const kernel = spaceOf(graph, weights);
-  const each = (value: number): string => graph.ints(kernel.map(() => value));
-  const axes = graph.ints(kernel.map((_, axis) => axis + 2));
-  return graph.emit("Slice", [weights, each(-1), each(-1 - Math.max(...kernel)), axes, each(-1)]);
+  const shape = graph.shapeOf(weights);
+  const places = sizeOf(shape.slice(2));
+  if (places === 1) return weights;
+  const folded = reshape(graph, weights, [...shape.slice(0, 2), places]);
+  const ints = [-1, -1 - places, 2, -1].map((value) => graph.ints([value]));
+  return reshape(graph, graph.emit("Slice", [folded, ...ints]), shape);
+}
+
+/** [filters, depth, ...kernel] as [depth, filters, ...kernel]. */
+function exchanged(graph: GraphBuilder, weights: string): string {
+  const [filters = 0, depth = 0, ...kernel] = graph.shapeOf(weights);
+  const folded = reshape(graph, weights, [filters, depth, sizeOf(kernel)]);
+  const turned = graph.emit("Transpose", [folded], EXCHANGE);
+  return reshape(graph, turned, [depth, filters, ...kernel]);
 }
 
 /** Convolving g by the weights as they stand: [channels, filters / group, ...kernel] are a Conv's. */
