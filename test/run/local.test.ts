@@ -1,0 +1,182 @@
+/**
+ * The same run in virtual time, in threads and in processes. Bulk-synchronous training (and Gaia in lockstep) does
+ * not depend on time: the same seed gives the same bits wherever it runs (needs `npm run build` before).
+ */
+import { describe, expect, test } from "vitest";
+import type { PangaeaError } from "../../src/core/errors.ts";
+import { type Executed, evaluations, execute, ratings, small } from "../sync/real.ts";
+import { childrenOf, dies } from "./processes.ts";
+
+const sites = { count: 2, workers: 2, bandwidthMbps: 200, rttMs: 4 };
+const quick = (more: Record<string, unknown> = {}) =>
+  small({ sites, stop: { maxClocks: 8 }, evaluate: { every: 4 }, ...more });
+const threads = { kind: "local" };
+const processes = { kind: "local", hosts: "processes" };
+const momentum = { kind: "momentum", learningRate: 0.05, momentum: 0.8 };
+
+const bits = ({ outcome }: Executed) =>
+  [outcome.global, ...outcome.models].map((model) => {
+    const { buffer } = Float32Array.from(model?.parameters ?? []);
+    return Buffer.from(buffer).toString("base64");
+  });
+/** Messages by pair of sites and kind, and their bytes: an answer's length depends on whom it waited for. */
+const traffic = ({ events }: Executed) => {
+  const counts = new Map<string, { messages: number; bytes: number }>();
+  for (const event of events) {
+    if (event.type !== "traffic") continue;
+    const key = `${event.from} ${event.to} ${event.kind}`;
+    const count = counts.get(key) ?? { messages: 0, bytes: 0 };
+    count.messages += event.messages;
+    if (event.kind !== "ps.values") count.bytes += event.bytes;
+    counts.set(key, count);
+  }
+  return counts;
+};
+const judged = (run: Executed) =>
+  evaluations(run)
+    .filter((event) => event.type === "evaluation" && event.final !== true)
+    .map((event) => (event.type === "evaluation" ? [event.clock, event.metrics, event.sites] : []));
+
+describe("equal bits in the simulated world, in threads and in processes", () => {
+  test.each([
+    ["one server on a local network", { sites: { ...sites, network: "lan" } }],
+    ["a stretched server", { between: { kind: "stretched" }, optimizer: momentum }],
+    ["Gaia in lockstep", { between: { kind: "gaia", staleness: 0 }, optimizer: momentum }],
+    [
+      "Gaia in lockstep with everything significant",
+      { between: { kind: "gaia", staleness: 0, significance: 0 } },
+    ],
+  ])("%s", async (_, more) => {
+    const [virtual, ...real] = [
+      await execute(quick(more)),
+      await execute(quick({ ...more, world: threads })),
+      await execute(quick({ ...more, world: processes })),
+    ];
+    for (const run of real) {
+      expect(bits(run)).toEqual(bits(virtual));
+      expect(judged(run)).toEqual(judged(virtual));
+      expect(run.outcome.reason).toBe("maxClocks");
+      expect(traffic(run)).toEqual(traffic(virtual));
+    }
+  });
+});
+
+describe("a run in real time", () => {
+  test("has a log in time order that says what its times are", async () => {
+    const { events, outcome } = await execute(quick({ world: threads, between: { kind: "none" } }));
+    expect(events.every((event, i) => i === 0 || event.t >= events[i - 1]!.t)).toBe(true);
+    expect(events[0]?.type).toBe("run");
+    expect(events.at(-1)).toMatchObject({ type: "end", reason: "maxClocks" });
+    expect(events.some((e) => e.type === "note" && /times are real/.test(e.text))).toBe(true);
+    expect(outcome.models.map(({ site }) => site)).toEqual(["site-0", "site-1"]);
+  });
+
+  test("stops at its target", async () => {
+    const stop = { accuracy: 0.05, maxClocks: 10_000 };
+    const { events, outcome } = await execute(quick({ world: threads, stop }));
+    expect(outcome.reason).toBe("target");
+    expect(outcome.global?.parameters.length).toBe(7850);
+    expect(events.at(-2)).toMatchObject({ type: "evaluation", final: true });
+  });
+
+  test("at the declared pace no step is shorter than it would be there", async () => {
+    const processor = { msPerBatch: 20 };
+    const { events } = await execute(
+      quick({ world: { ...threads, pace: "declared" }, sites: { ...sites, processor } }),
+    );
+    const clocks = events.flatMap((event) => (event.type === "clock" ? [event.computeMicros] : []));
+    expect(clocks).toHaveLength(32);
+    expect(Math.min(...clocks)).toBeGreaterThanOrEqual(20_000);
+  });
+
+  test("federated averaging has the coordinator's model in the end", async () => {
+    const between = { kind: "federated", localEpochs: 0.2 };
+    const { outcome } = await execute(quick({ world: threads, between }));
+    expect(outcome.global?.origin).toBe("the coordinator's model");
+  });
+
+  test("parameters that are private to workers are judged with the copy", async () => {
+    const run = (world: unknown) =>
+      execute(ratings({ sites, stop: { maxClocks: 8 }, evaluate: { every: 4 }, world }));
+    const [virtual, real] = [await run("simulated"), await run(threads)];
+    expect(evaluations(real).map((event) => ({ ...event, t: 0 }))).toEqual(
+      evaluations(virtual).map((event) => ({ ...event, t: 0 })),
+    );
+  });
+
+  test("ends with what there is when it is interrupted, and leaves no process", async () => {
+    const controller = new AbortController();
+    const stop = { maxClocks: 100_000 };
+    const { events, outcome } = await execute(quick({ world: processes, stop }), {
+      signal: controller.signal,
+      onEvent: (event) => {
+        if (event.type === "clock") controller.abort();
+      },
+    });
+    expect(outcome.reason).toBe("interrupted");
+    expect(outcome.global).toBeDefined();
+    expect(events.at(-1)).toMatchObject({ type: "end", reason: "interrupted" });
+    expect(childrenOf(process.pid)).toEqual([]);
+  });
+
+  test("names the host that dies, and who then waits for whom", async () => {
+    const stop = { maxClocks: 100_000 };
+    let killed: number | undefined;
+    const events: unknown[] = [];
+    const between = { kind: "gaia", staleness: 0 };
+    const running = execute(quick({ world: processes, stop, between }), {
+      onEvent: (event) => {
+        events.push(event);
+        if (event.type !== "clock" || killed !== undefined) return;
+        killed = Math.max(...childrenOf(process.pid));
+        process.kill(killed, "SIGKILL");
+      },
+    });
+    const error = await running.then(
+      () => undefined,
+      (reason: PangaeaError) => reason,
+    );
+    expect(error).toMatchObject({ code: "HOST_LOST" });
+    expect(error?.message).toMatch(
+      new RegExp(`^host (site-\\d) \\(process ${killed}\\) ended with signal SIGKILL`),
+    );
+    const dead = /host (site-\d)/.exec(error?.message ?? "")?.[1];
+    expect(error?.message).toMatch(new RegExp(`/worker-\\d waits for .*${dead}|waits for the end`));
+    const end = events.at(-1) as { type: string; reason: string; message: string };
+    expect(end).toMatchObject({ type: "end", reason: "failed" });
+    expect(end.message).toContain(`host ${dead}`);
+    // The other site's copy is judged a last time.
+    expect(events.at(-2)).toMatchObject({ type: "evaluation", final: true });
+    expect(childrenOf(process.pid)).toEqual([]);
+  });
+});
+
+test("kill -9 of the parent leaves no host behind", async () => {
+  const hosts = await orphans();
+  expect(hosts).toHaveLength(2);
+  await Promise.all(hosts.map(dies));
+});
+
+/** The hosts of a run whose supervisor has just been killed. */
+async function orphans(): Promise<readonly number[]> {
+  const { spawn } = await import("node:child_process");
+  const { ROOT } = await import("../house/source.ts");
+  const spec = quick({ world: processes, stop: { maxClocks: 1_000_000 } });
+  const program = `
+    import { executeRun } from "pangaea";
+    await executeRun(${JSON.stringify(spec)}, {
+      roots: [], exists: async () => false, readFile: async () => new Uint8Array(0),
+      threads: 0, signal: new AbortController().signal,
+      onEvent: (event) => { if (event.type === "clock") console.log(event.clock); },
+    });`;
+  const driver = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise<void>((resolve) => driver.stdout.once("data", () => resolve()));
+  const hosts = childrenOf(driver.pid as number);
+  const gone = new Promise((resolve) => driver.once("exit", resolve));
+  driver.kill("SIGKILL");
+  await gone;
+  return hosts;
+}
