@@ -5,6 +5,7 @@
  * it was paused (Kleppmann 2016, "How to do distributed locking"; here the store checks by compare-and-set).
  */
 import { z } from "zod";
+import { invariant } from "../../core/errors.ts";
 import type { KeyValue, Revision } from "./contract.ts";
 import { BusError, isRetryable, staleEpoch } from "./errors.ts";
 import { decodeFrame, decodeJson, encodeFrame, encodeJson } from "./frame.ts";
@@ -30,12 +31,12 @@ export async function fenced(
   kv: KeyValue,
   { epoch, holder }: { readonly epoch: number; readonly holder: string },
 ): Promise<FencedBucket> {
-  const claim = encodeJson({ epoch, holder });
-  let revision = await writeFenced(kv, epoch, undefined, FENCE, claim);
+  let revision = await claim(kv, epoch, holder);
   let last: Promise<unknown> = Promise.resolve();
   return {
     epoch,
     put: (key, value) => {
+      invariant(key !== FENCE, "the fence's own key is not for others");
       const write = async (): Promise<void> => {
         revision = await writeFenced(kv, epoch, revision, key, encodeFrame({ epoch }, value));
       };
@@ -55,38 +56,54 @@ export async function readFenced(kv: KeyValue, key: string): Promise<FencedEntry
 
 const ATTEMPTS = 8;
 
+const mayRepeat = (error: unknown): boolean =>
+  isRetryable(error) || (error instanceof BusError && error.code === "BUS_CONFLICT");
+
+/**
+ * Stores the epoch, against the revision of its own key alone: an earlier holder that still writes cannot keep it
+ * out, and any write moves the bucket's revision on, which ends the earlier holder's.
+ */
+async function claim(kv: KeyValue, epoch: number, holder: string): Promise<Revision> {
+  const value = encodeJson({ epoch, holder });
+  for (let attempt = 1; ; attempt++) {
+    const known = await checkEpoch(kv, epoch);
+    try {
+      return known === 0 ? await kv.create(FENCE, value) : await kv.update(FENCE, value, known);
+    } catch (error) {
+      if (!mayRepeat(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
 /** Writes at the bucket's revision, as long as the stored epoch allows. @returns the new revision */
 async function writeFenced(
   kv: KeyValue,
   epoch: number,
-  known: Revision | undefined,
+  known: Revision,
   key: string,
   value: Uint8Array,
 ): Promise<Revision> {
-  let revision = known ?? (await allowedAt(kv, epoch));
+  let revision = known;
   for (let attempt = 1; ; attempt++) {
     try {
       return await kv.updateBucket(key, value, revision);
     } catch (error) {
-      const raced = error instanceof BusError && error.code === "BUS_CONFLICT";
-      if ((!raced && !isRetryable(error)) || attempt === ATTEMPTS) throw error;
+      if (!mayRepeat(error) || attempt === ATTEMPTS) throw error;
     }
-    revision = await allowedAt(kv, epoch);
+    // The order matters: a claim after the first read moves the revision, and one before the second is seen.
+    revision = await kv.revision();
+    await checkEpoch(kv, epoch);
   }
 }
 
-/**
- * The revision at which this epoch may write. The order of the two reads matters: whoever claims the bucket after
- * the first read moves the revision, and a claim before the second is seen.
- */
-async function allowedAt(kv: KeyValue, epoch: number): Promise<Revision> {
-  const revision = await kv.revision();
+/** The revision of the stored epoch, 0 if there is none. Rejects with STALE_EPOCH if it is a later one. */
+async function checkEpoch(kv: KeyValue, epoch: number): Promise<Revision> {
   const entry = await kv.get(FENCE);
   const fence = entry && Fence.safeParse(decodeJson(entry.value)).data;
   if (fence && fence.epoch > epoch) {
     throw staleEpoch(`epoch ${epoch} is over: ${fence.holder} holds epoch ${fence.epoch}`);
   }
-  return revision;
+  return entry?.revision ?? 0;
 }
 
 /** Refuses commands of earlier holders: for nodes that are told what to do by messages. */

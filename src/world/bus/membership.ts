@@ -38,8 +38,12 @@ type Beat = z.infer<typeof Beat>;
 /** Entries of the dead go by themselves in the end, even if nobody watches. */
 const ENTRY_SECONDS = 300;
 
-export const openMembers = (bus: Bus, run: string): Promise<KeyValue> =>
-  bus.kv(`members-${run}`, { ttlSeconds: ENTRY_SECONDS });
+/** The bucket's name: permissions of roles name it, too. */
+export const MEMBERS = "members";
+
+/** The members at this client's domain, or at another one's. */
+export const openMembers = (bus: Bus, domain?: string): Promise<KeyValue> =>
+  bus.kv(MEMBERS, { ttlSeconds: ENTRY_SECONDS, domain });
 
 export interface Membership {
   readonly member: Member;
@@ -178,6 +182,8 @@ interface Watched {
 class View {
   readonly #options: ViewOptions;
   readonly #watched = new Map<string, Watched>();
+  /** The last beat of those who left: an old one that comes late does not bring them back. */
+  readonly #gone = new Map<string, Pick<Beat, "incarnation" | "beat">>();
 
   constructor(options: ViewOptions) {
     this.#options = options;
@@ -207,6 +213,8 @@ class View {
     if (!beat || beat.id !== key) return;
     if (known?.incarnation === beat.incarnation) this.#heard(known, beat);
     else {
+      const gone = this.#gone.get(key);
+      if (gone?.incarnation === beat.incarnation && beat.beat <= gone.beat) return;
       if (known) this.#left(known, "replaced");
       this.#joined(beat);
     }
@@ -273,7 +281,9 @@ class View {
 
   #left(watched: Watched, reason: "said so" | "silent" | "replaced"): void {
     watched.stop();
+    const { incarnation, beat } = watched;
     this.#watched.delete(watched.member.id);
+    this.#gone.set(watched.member.id, { incarnation, beat });
     this.#options.notify({ type: "left", member: watched.member, reason });
   }
 }

@@ -1,0 +1,80 @@
+/**
+ * Who may do what on NATS: one key per role, and an account file for nats-server that allows each role its own
+ * subjects and no others. Answers to a client go to a place named by its key, so that nobody else hears them.
+ * A role's key may be shared by all nodes of the role, or made per site.
+ */
+import { nkeys } from "@nats-io/transport-node";
+import { decodeText } from "./frame.ts";
+import { MEMBERS } from "./membership.ts";
+
+/**
+ * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
+ * (`pangaea.down.…`), says things (`pangaea.up.…`), keeps its entry among the members and reads buckets.
+ * `observer` only reads.
+ */
+export const BUS_ROLES = ["coordinator", "node", "observer"] as const;
+export type BusRole = (typeof BUS_ROLES)[number];
+
+interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+const READ_BUCKETS = [
+  "$JS.API.STREAM.INFO.*",
+  "$JS.API.STREAM.MSG.GET.*",
+  "$JS.API.CONSUMER.CREATE.*",
+  "$JS.API.CONSUMER.DELETE.*.*",
+] as const;
+
+export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
+  coordinator: {
+    publish: ["pangaea.>", "$KV.>", "$JS.API.STREAM.CREATE.*", ...READ_BUCKETS, "$JS.*.API.>"],
+    subscribe: ["pangaea.>"],
+  },
+  node: {
+    publish: ["pangaea.up.>", `$KV.${MEMBERS}.>`, ...READ_BUCKETS],
+    subscribe: ["pangaea.down.>"],
+  },
+  observer: { publish: READ_BUCKETS, subscribe: ["pangaea.up.>"] },
+};
+
+export interface RoleKey {
+  readonly role: BusRole;
+  /** "U…": stands in the account file. */
+  readonly publicKey: string;
+  /** "SU…": secret. */
+  readonly seed: string;
+}
+
+/** A new key, from the system's randomness. */
+export function createRoleKey(role: BusRole): RoleKey {
+  const pair = nkeys.createUser();
+  return { role, publicKey: pair.getPublicKey(), seed: decodeText(pair.getSeed()) };
+}
+
+/** The account file: `include` it in the server's configuration. Holds public keys only. */
+export function accountFile(keys: readonly Pick<RoleKey, "role" | "publicKey">[]): string {
+  const users = keys.map(({ role, publicKey }) => {
+    const { publish, subscribe } = PERMISSIONS[role];
+    const list = (subjects: readonly string[]): string => JSON.stringify(subjects);
+    return `      { # ${role}
+        nkey: ${publicKey}
+        permissions: {
+          publish: { allow: ${list(publish)} }
+          subscribe: { allow: ${list([...subscribe, `_INBOX_${publicKey}.>`])} }
+          allow_responses: { max: 1, expires: "10m" }
+        }
+      }`;
+  });
+  return `# Written by \`pangaea keys\`. Include it in the configuration of nats-server.
+accounts {
+  PANGAEA {
+    jetstream: enabled
+    users: [
+${users.join("\n")}
+    ]
+  }
+}
+`;
+}
