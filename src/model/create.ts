@@ -10,7 +10,7 @@ import type { Model } from "./onnx/model.ts";
 import { readModel } from "./onnx/proto/read.ts";
 import { createRuntime, type Runtime } from "./onnx/run.ts";
 import { sequentialModel } from "./onnx/sequential.ts";
-import type { ModelSpec } from "./spec.ts";
+import { ModelOptions, type ModelSpec } from "./spec.ts";
 import { makeTrainable, type Trainable } from "./trainable.ts";
 
 /**
@@ -19,7 +19,9 @@ import { makeTrainable, type Trainable } from "./trainable.ts";
  * thread may share a `runtime`, which warns once if the native library is missing.
  * Errors: `InputError` if the model does not fit the data.
  */
-export function createLearner(spec: ModelSpec, runtime: Runtime = createRuntime()): Learner {
+export function createLearner(given: ModelSpec, runtime: Runtime = createRuntime()): Learner {
+  // A model that was written in JavaScript may leave defaults out.
+  const spec = { ...given, model: ModelOptions.parse(given.model) };
   if (spec.model.kind === "matrix-factorisation")
     return new MatrixFactorisation(spec.model, spec.data, spec.targetMean ?? 0);
   return new GraphLearner(trainableOf(spec), spec.seed ?? 0, runtime);
