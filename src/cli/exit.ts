@@ -23,7 +23,12 @@ const MISSING: ReadonlySet<string> = new Set([
 ]);
 
 /** Codes of bad input that are not tied to a place in a file. */
-const BAD: ReadonlySet<string> = new Set(["UNKNOWN_DATA", "EXPORT_EXISTS", "EXPORT_NO_GRAPH"]);
+const BAD: ReadonlySet<string> = new Set([
+  "UNKNOWN_DATA",
+  "EXPORT_EXISTS",
+  "EXPORT_NO_GRAPH",
+  "KEYS_EXIST",
+]);
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof PangaeaError && MISSING.has(error.code)) return EXIT.missingData;

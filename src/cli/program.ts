@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { DataOptions } from "./commands/data.ts";
 import type { ExportOptions } from "./commands/export.ts";
+import type { KeysOptions } from "./commands/keys.ts";
 import type { ModelCommandOptions } from "./commands/model.ts";
 import type { CompareOptions } from "./commands/run.ts";
 import type { Engine } from "./engine.ts";
@@ -138,6 +139,7 @@ function buildProgram(
     });
 
   addData(program, io, done);
+  addKeys(program, io, done);
 
   withCommon(program.command("systems"))
     .description("list what can be combined")
@@ -166,5 +168,15 @@ function addData(program: Command, io: Io, done: (code: number) => void): void {
     .description("the folders in which data are looked for")
     .action(async (options: DataOptions) => {
       done(await (await import("./commands/data.ts")).dataPathCommand(options, io));
+    });
+}
+
+function addKeys(program: Command, io: Io, done: (code: number) => void): void {
+  withCommon(program.command("keys"))
+    .description("make keys and an account file for nats-server")
+    .option("--out <dir>", "a folder for them", "keys")
+    .action(async (options: KeysOptions) => {
+      const { keysCommand } = await import("./commands/keys.ts");
+      done(await keysCommand(options, io));
     });
 }
