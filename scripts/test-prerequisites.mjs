@@ -26,7 +26,7 @@ const NATS = {
   variable: "NATS_SERVER_PATH",
   names: ["nats-server"],
   // Debian keeps servers where ordinary users do not look.
-  folders: ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"],
+  folders: ["/usr/sbin", "/usr/bin", "/usr/local/bin"],
   places: [],
   packages: ["nats-server"],
   purpose: "the tests of the control bus",
