@@ -57,7 +57,7 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
   } catch (error) {
     lanes.control.destroy();
     lanes.bulk.destroy();
-    throw explain(address, error);
+    throw explain(address, options, error);
   } finally {
     clearTimeout(deadline);
   }
@@ -94,12 +94,14 @@ function open(address: Address, options: WireOptions, lane: SocketLane): Socket 
 }
 
 /** Before the introductions a broken socket means that nobody is there, or that the certificates do not fit. */
-function explain(address: Address, error: unknown): unknown {
+function explain(address: Address, options: WireOptions, error: unknown): unknown {
   if (!(error instanceof PangaeaError) || error.code !== "PEER_GONE") return error;
   const { cause } = error;
-  if (!(cause instanceof Error)) return error;
-  const code = String((cause as NodeJS.ErrnoException).code);
-  return /^(ERR_TLS|ERR_SSL|EPROTO|CERT|.*_CERT|DEPTH_ZERO|UNABLE_TO)/.test(code)
-    ? refused(describeAddress(address), cause.message, cause)
-    : dialFailed(address, cause);
+  const code = cause instanceof Error ? String((cause as NodeJS.ErrnoException).code) : "";
+  // In TLS 1.3 a listener that does not accept a certificate says nothing and hangs up.
+  if (options.credentials && /^(|ECONNRESET|EPIPE)$/.test(code))
+    return refused("this host", "the listener hung up: it may not accept the certificate", cause);
+  if (/^(ERR_TLS|ERR_SSL|EPROTO|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code))
+    return refused(describeAddress(address), error.message, cause);
+  return cause instanceof Error ? dialFailed(address, cause) : error;
 }
