@@ -1,11 +1,14 @@
 /** Keys, roles and certificates on a real NATS server: what is refused, with which error, and what never leaks. */
+import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SECOND } from "../../src/core/units.ts";
 import { accountFile, createRoleKey, type RoleKey } from "../../src/world/bus/accounts.ts";
 import type { Bus } from "../../src/world/bus/contract.ts";
+import type { BusError } from "../../src/world/bus/errors.ts";
 import { join, openMembers } from "../../src/world/bus/membership.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
 import type { BusNotice, NatsAuth } from "../../src/world/bus/nats-options.ts";
+import { orderCheck, orderSigner } from "../../src/world/bus/signed.ts";
 import { realTimers } from "../../src/world/bus/timers.ts";
 import { bytes, codeOf, refused, text, until } from "./bus-contract.ts";
 import { type NatsServer, natsOptions, passing, startNats } from "./nats-server.ts";
@@ -137,6 +140,38 @@ describe("what a role may do", () => {
     await until(real, () => heard.includes("true"));
     expect(heard).toEqual(["true"]);
   });
+});
+
+test("a stored value that JetStream is told to deliver as an order is not obeyed", async () => {
+  await openMembers(coordinator);
+  await (await openMembers(node)).put("x/forger", bytes("forged"));
+  const check = orderCheck(keys.coordinator.publicKey, { run: "r", role: "coordinator" });
+  const outcomes: string[] = [];
+  const hears = await open(keys.other);
+  await hears.subscribe("pangaea.down.obey", (data, subject) => {
+    try {
+      outcomes.push(`obeyed ${text(check(subject, data))}`);
+    } catch (error) {
+      outcomes.push((error as BusError).code);
+    }
+  });
+  // NATS itself lets this pass: it checks no deliver_subject against the permissions of who names it.
+  const { publicKey, seed } = keys.node;
+  const raw = await connect({
+    servers: `127.0.0.1:${server.port}`,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    inboxPrefix: `_INBOX_${publicKey}`,
+  });
+  const config = { deliver_subject: "pangaea.down.obey", ack_policy: "none" };
+  const create = JSON.stringify({ stream_name: "KV_members", config });
+  await raw.request("$JS.API.CONSUMER.CREATE.KV_members", create);
+  await until(real, () => outcomes.length > 0);
+  expect(outcomes).toEqual(["BUS_UNSIGNED"]);
+  const sign = orderSigner(keys.coordinator.seed, { run: "r", role: "coordinator", epoch: 1 });
+  coordinator.publish("pangaea.down.obey", sign("pangaea.down.obey", bytes("true")));
+  await until(real, () => outcomes.length > 1);
+  expect(outcomes).toEqual(["BUS_UNSIGNED", "obeyed true"]);
+  await raw.close();
 });
 
 test("the account file holds public keys only", () => {

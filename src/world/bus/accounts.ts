@@ -1,7 +1,8 @@
 /**
  * Who may do what on NATS: one key per role, and an account file for nats-server that allows each role its own
  * subjects and no others. Answers to a client go to a place named by its key, so that nobody else hears them.
- * A role's key may be shared by all nodes of the role, or made per site.
+ * A role's key may be shared by all nodes of the role, or made per site. NATS does not check where JetStream delivers
+ * what a client watches: orders are therefore signed (`signed.ts`).
  */
 import { nkeys } from "@nats-io/transport-node";
 import { decodeText } from "./frame.ts";
