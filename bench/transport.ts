@@ -163,6 +163,31 @@ async function report(carrier: string, ways: Readonly<Record<string, Way>>): Pro
   }
 }
 
+/** Control beside bulk: how long 64 B take there and back while the bulk queue is never empty. */
+async function beside(carrier: string, connection: Connection): Promise<void> {
+  const way = ourWay(connection);
+  const megabyte = new Uint8Array(16_000_000);
+  const millis: number[] = [];
+  let over = false;
+  const bulk = Scope.run(async (scope) => {
+    while (!over) {
+      connection.send(parcel("bulk", "drop", [megabyte]));
+      await connection.drained(megabyte.length, scope);
+    }
+  });
+  for (let n = 0; n < (quick ? 200 : 1000); n++) {
+    const start = performance.now();
+    await way.ping(new Uint8Array(64));
+    millis.push(performance.now() - start);
+  }
+  over = true;
+  await bulk;
+  millis.sort((a, b) => a - b);
+  const [median, most] = [0.5, 0.99].map((q) => millis[Math.floor(q * millis.length)]!.toFixed(2));
+  const text = `median ${median} ms, 99 % within ${most} ms (goal 5 ms)`;
+  process.stdout.write(`${carrier}, 64 B of control there and back beside bulk: ${text}\n`);
+}
+
 function rawSocket(address: Address, secure: Credentials | undefined): Promise<Socket> {
   const socket = secure
     ? connectSecurely({ ...address, ...secure, servername: "localhost" })
@@ -175,6 +200,7 @@ async function sockets(carrier: string, address: Address, secure?: Credentials):
   const raw = await rawSocket(ready.raw, secure);
   const connection = await dial(ready.ours, { ...OPTIONS, name: "a", credentials: secure });
   await report(carrier, { raw: rawWay(raw), connection: ourWay(connection) });
+  await beside(carrier, connection);
   raw.destroy();
   await connection.close();
   child.kill();
@@ -216,6 +242,7 @@ async function threads(): Promise<void> {
   });
   const connection = await connectPort(ours.port1, { ...OPTIONS, name: "a", helloMillis: 30_000 });
   await report("threads", { raw: rawPort(raw.port1), connection: ourWay(connection) });
+  await beside("threads", connection);
   raw.port1.close();
   await connection.close();
   await worker.terminate();

@@ -111,6 +111,18 @@ describe("frames", () => {
     expect(got).toEqual(sent);
   });
 
+  test("go on after a parcel that could not be written", () => {
+    const writer = new FrameWriter();
+    const { reader, got } = newReader(true);
+    const sound = { ...parcel("control", { new: 1 }), kind: "new" };
+    const wrong = { ...sound, payload: [{} as Uint8Array] };
+    expect(() => writer.begin(wrong, false)).toThrow("invariant");
+    const buffers: Uint8Array[] = [];
+    for (let n = 0; n < 2; n++) writer.next(writer.begin(sound, false), buffers);
+    reader.push(Buffer.concat(buffers));
+    expect(got.map(({ kind }) => kind)).toEqual(["new", "new"]);
+  });
+
   const plain: LaneParcel = { ...parcel("bulk", { n: 1 }, [new Uint8Array(100)]) };
   test.each<readonly [what: string, at: number, bytes: number, value: number]>([
     ["2 GB announced", At.body, 4, 2 ** 31],

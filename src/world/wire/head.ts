@@ -24,10 +24,12 @@ export class HeadWriter {
   readonly #numbers = new Map<string, number>();
   #bytes = Buffer.allocUnsafe(1024);
   #at = 0;
+  /** A head could not be written to its end. */
+  #broken = false;
 
-  /** Whether the next head must tell the reader to forget the names. */
+  /** Whether the next head must tell the reader to forget the names: too many, or some were never sent. */
   forget(): boolean {
-    if (this.#numbers.size < NAMES) return false;
+    if (this.#numbers.size < NAMES && !this.#broken) return false;
     this.#numbers.clear();
     return true;
   }
@@ -35,6 +37,7 @@ export class HeadWriter {
   /** The head; valid until the next is written. */
   write({ kind, from, to, header, payload }: LaneParcel): Uint8Array {
     this.#at = 0;
+    this.#broken = true;
     this.#name(kind);
     this.#name(from);
     this.#name(to);
@@ -48,6 +51,7 @@ export class HeadWriter {
       this.#u32(part.byteLength);
     }
     invariant(this.#at <= HEAD_BYTES, `the header of a parcel of ${kind} takes ${this.#at} bytes`);
+    this.#broken = false;
     return this.#bytes.subarray(0, this.#at);
   }
 

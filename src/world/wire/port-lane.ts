@@ -11,8 +11,10 @@ import type { Parcel } from "./contract.ts";
 import { bytesOf, ELEMENTS, elementOf, layOut } from "./frame.ts";
 import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
 
-/** Bytes in the port that the other side has not taken. */
+/** Once so many bytes are in the port that the other side has not acknowledged, nothing more is sent. */
 const WINDOW_BYTES = 32 * 1024 * 1024;
+/** Fewer bytes are cloned faster than they are handed over. */
+const TRANSFER_BYTES = 16 * 1024;
 /** What a parcel counts beyond its payload. */
 const PARCEL_BYTES = 256;
 
@@ -38,7 +40,6 @@ export class PortLane implements Lane {
   #taken = 0;
   #heard = 0;
   #scheduled = false;
-  #acknowledging = false;
   #paused = false;
   #failed = false;
 
@@ -62,7 +63,10 @@ export class PortLane implements Lane {
 
   send(parcel: LaneParcel, internal = false): void {
     let bytes = PARCEL_BYTES;
-    for (const part of parcel.payload) bytes += part.byteLength;
+    for (const part of parcel.payload) {
+      elementOf(part);
+      bytes += part.byteLength;
+    }
     this.#waiting.push({ parcel, internal, bytes });
     this.#queued += bytes;
     if (this.#scheduled) return;
@@ -108,7 +112,7 @@ export class PortLane implements Lane {
   #pump(): void {
     let sent = 0;
     for (const { parcel, internal, bytes } of this.#waiting) {
-      if (this.#failed || (this.#inPort > 0 && this.#inPort + bytes > WINDOW_BYTES)) break;
+      if (this.#failed || this.#inPort >= WINDOW_BYTES) break;
       const copy = copied(parcel);
       const message: PortMessage = { queue: this.#queue, internal, bytes, parcel: copy.parcel };
       this.#port.postMessage(message, copy.transfer);
@@ -121,17 +125,14 @@ export class PortLane implements Lane {
     this.#listener?.left();
   }
 
-  /** Once a turn, for all that came in it. */
+  /**
+   * Now and then: a quarter of the window may stay unacknowledged, and a sender that is stopped has sent more.
+   */
   #acknowledge(): void {
-    if (this.#acknowledging || this.#paused) return;
-    this.#acknowledging = true;
-    setImmediate(() => {
-      this.#acknowledging = false;
-      if (this.#failed || this.#paused || this.#taken === 0) return;
-      const message: PortMessage = { queue: this.#queue, taken: this.#taken };
-      this.#taken = 0;
-      this.#port.postMessage(message);
-    });
+    if (this.#failed || this.#paused || this.#taken < WINDOW_BYTES / 4) return;
+    const message: PortMessage = { queue: this.#queue, taken: this.#taken };
+    this.#taken = 0;
+    this.#port.postMessage(message);
   }
 
   #tell(what: (listener: LaneListener) => void): void {
@@ -153,5 +154,8 @@ function copied(parcel: LaneParcel): { parcel: LaneParcel; transfer: ArrayBuffer
     const { type, bytes: size } = ELEMENTS[elementOf(part)]!;
     return new type(buffer, offsets[i]!, part.byteLength / size);
   });
-  return { parcel: { kind, from, to, header, payload: copy }, transfer: [buffer] };
+  return {
+    parcel: { kind, from, to, header, payload: copy },
+    transfer: bytes < TRANSFER_BYTES ? [] : [buffer],
+  };
 }

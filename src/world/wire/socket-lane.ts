@@ -124,11 +124,11 @@ export class SocketLane implements Lane {
       this.#next = 0;
     }
     this.#inFlight += bytes;
-    socket.cork();
-    const end = buffers.length - 1;
-    for (let i = 0; i < end; i++) socket.write(buffers[i]!);
-    socket.write(buffers[end]!, (error) => error || this.#left(bytes));
-    socket.uncork();
+    const last = buffers.pop()!;
+    if (buffers.length > 0) socket.cork();
+    for (const buffer of buffers) socket.write(buffer);
+    socket.write(last, (error) => error || this.#left(bytes));
+    if (buffers.length > 0) socket.uncork();
   }
 
   #left(bytes: Bytes): void {

@@ -16,13 +16,15 @@ import { HeadWriter } from "./head.ts";
 import type { LaneParcel } from "./lane.ts";
 
 const ZEROS = Buffer.alloc(16);
+/** A body of at most so many bytes is copied behind its head: cheaper than giving the system two buffers. */
+const INLINE_BYTES = 2048;
 
 /** A parcel that is being written. */
 export interface Outgoing {
-  /** Prefix and head of the first frame. */
+  /** Prefix and head of the first frame, and a small body. */
   readonly start: Buffer;
   readonly headBytes: number;
-  /** The payload's parts as bytes, with zeros between them. */
+  /** The payload's parts as bytes, with zeros between them; none of a small body. */
   readonly pieces: readonly Uint8Array[];
   readonly bodyBytes: Bytes;
   readonly flags: number;
@@ -42,26 +44,24 @@ export class FrameWriter {
 
   /** Lays a parcel out. Parcels must be written in the order in which they were laid out. */
   begin(parcel: LaneParcel, internal: boolean): Outgoing {
+    const { offsets, bytes } = layOut(parcel.payload.map((part) => part.byteLength));
+    invariant(bytes < 2 ** 32, `a parcel of ${parcel.kind} takes ${bytes} bytes`);
     const forget = this.#heads.forget();
     const head = this.#heads.write(parcel);
     const headBytes = aligned(head.length);
-    const start = Buffer.allocUnsafe(PREFIX_BYTES + headBytes);
+    const inline = bytes <= INLINE_BYTES;
+    const start = Buffer.allocUnsafe(PREFIX_BYTES + headBytes + (inline ? bytes : 0));
     start.set(head, PREFIX_BYTES);
     start.fill(0, PREFIX_BYTES + head.length);
-    const { offsets, bytes } = layOut(parcel.payload.map((part) => part.byteLength));
-    invariant(bytes < 2 ** 32, `a parcel of ${parcel.kind} takes ${bytes} bytes`);
-    const pieces: Uint8Array[] = [];
-    let end = 0;
-    parcel.payload.forEach((part, i) => {
-      const gap = offsets[i]! - end;
-      if (gap > 0) pieces.push(ZEROS.subarray(0, gap));
-      if (part.byteLength > 0) pieces.push(bytesOf(part));
-      end = offsets[i]! + part.byteLength;
-    });
+    const pieces = inline ? [] : piecesOf(parcel.payload, offsets);
+    if (inline)
+      parcel.payload.forEach((part, i) => {
+        start.set(bytesOf(part), PREFIX_BYTES + headBytes + offsets[i]!);
+      });
     const flags =
       (forget ? Flag.forget : 0) | (internal ? Flag.internal : 0) | (this.summed ? Flag.summed : 0);
     const more = Math.max(0, Math.ceil(bytes / PIECE_BYTES) - 1);
-    const wireBytes = start.length + bytes + more * PREFIX_BYTES;
+    const wireBytes = PREFIX_BYTES * (1 + more) + headBytes + bytes;
     const progress = { offset: 0, piece: 0, inPiece: 0 };
     return { start, headBytes, pieces, bodyBytes: bytes, flags, wireBytes, ...progress };
   }
@@ -84,7 +84,7 @@ export class FrameWriter {
     prefix.writeUInt32LE(parcel.offset, At.offset);
     prefix.writeUInt32LE(0, At.zeroToo);
     const from = into.push(prefix);
-    this.#take(parcel, length, into);
+    if (parcel.pieces.length > 0) this.#take(parcel, length, into);
     if (own & Flag.summed) {
       let sum = crc32(prefix);
       for (let i = from; i < into.length; i++) sum = crc32(into[i]!, sum);
@@ -111,4 +111,16 @@ export class FrameWriter {
       }
     }
   }
+}
+
+/** The parts as bytes, with zeros where the next begins at a multiple of 16. */
+function piecesOf(payload: readonly ArrayBufferView[], offsets: readonly number[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let end = 0;
+  for (const [i, part] of payload.entries()) {
+    if (offsets[i]! > end) pieces.push(ZEROS.subarray(0, offsets[i]! - end));
+    if (part.byteLength > 0) pieces.push(bytesOf(part));
+    end = offsets[i]! + part.byteLength;
+  }
+  return pieces;
 }
