@@ -38,10 +38,8 @@ export class LocalHost {
   constructor(options: LocalHostOptions) {
     this.#options = options;
     const random = createRandom(options.seed, "simulation").stream("network");
-    this.#network = new LocalNetwork({ ...options, random }, this.#scope, (error) => {
-      const [first] = this.#worlds.keys();
-      if (first) this.#fail(first, error);
-    });
+    const refused = (error: PangaeaError): void => this.#fail(error, error.message);
+    this.#network = new LocalNetwork({ ...options, random }, this.#scope, refused);
   }
 
   /** Starts the programs of this host's nodes. Streams have the names that they have in the simulated world. */
@@ -54,7 +52,7 @@ export class LocalHost {
       kernels,
       onEvent,
       network: this.#network,
-      onFailure: (node: NodeId, error: unknown) => this.#fail(node, error),
+      onFailure: (node: NodeId, error: unknown) => this.#nodeFailed(node, error),
     };
     // Every world before the first program: it may send to any of them.
     const worlds = [...programs].map(([node, program]) => {
@@ -64,6 +62,7 @@ export class LocalHost {
       this.#worlds.set(node.id, world);
       return { world, program };
     });
+    this.#network.open();
     this.#running = worlds.map(({ world, program }) => this.#run(world, program));
   }
 
@@ -104,14 +103,18 @@ export class LocalHost {
     } catch (error) {
       world.end();
       const unwound = error instanceof CancelledError && world.scope.cancelled !== undefined;
-      if (!unwound) this.#fail(world.node.id, error);
+      if (!unwound) this.#nodeFailed(world.node.id, error);
     }
   }
 
-  #fail(node: NodeId, cause: unknown): void {
+  #nodeFailed(node: NodeId, cause: unknown): void {
+    this.#fail(nodeFailed(node, cause), `${node} failed`);
+  }
+
+  #fail(error: PangaeaError, reason: string): void {
     if (this.#failed) return;
     this.#failed = true;
-    this.#options.onFailed(nodeFailed(node, cause));
-    this.stop(`${node} failed`);
+    this.#options.onFailed(error);
+    this.stop(reason);
   }
 }

@@ -44,6 +44,7 @@ export const launch = (
 function launchThread(setup: HostSetup, onMessage: (message: FromHost) => void): RunningHost {
   const worker = new Worker(ENTRY, {
     workerData: setup,
+    transferList: [...(setup.ports?.values() ?? [])],
     execArgv: [],
     stdout: true,
     stderr: true,

@@ -11,11 +11,15 @@ import type { Store } from "../contract.ts";
 import type { Connection } from "../wire/contract.ts";
 import { dial } from "../wire/dial.ts";
 import { listen } from "../wire/listen.ts";
+import type { WireOptions } from "../wire/options.ts";
+import { connectPort } from "../wire/port-connection.ts";
 import { callAt, RunClock } from "./clock.ts";
 import type { LocalHost } from "./host.ts";
 import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
 import { FileStore } from "./store.ts";
 
+/** Introductions wait for the slowest host; the supervisor has its own deadline. */
+const JOIN_MILLIS = 120_000;
 const FLUSH_MILLISECONDS = 50;
 /** An event may be told a little after the time that it bears. */
 const LATE_MICROS: Micros = 100_000;
@@ -39,17 +43,30 @@ export class Member {
     });
   }
 
-  /** Joins all other hosts: those with a lower number are dialled, the others dial. */
+  /** Joins all other hosts, threads over their channels and processes over sockets. */
   async connect(): Promise<ReadonlyMap<number, Connection>> {
-    const { host, names, folder, run, token } = this.setup;
-    const options = { name: String(host), run, token, version: "local" };
+    const { host, ports, run, token } = this.setup;
+    const options = { name: String(host), run, token, version: "local", helloMillis: JOIN_MILLIS };
+    if (ports) {
+      this.#port.post({ type: "listening" });
+      await this.#message("join");
+      const joining = [...ports.values()].map((port) => connectPort(port, options));
+      for (const connection of await Promise.all(joining)) this.#add(connection);
+    } else await this.#meet(options);
+    this.#port.post({ type: "joined" });
+    return this.#connections;
+  }
+
+  /** Dials the hosts with a lower number; the others dial. */
+  async #meet(options: WireOptions): Promise<void> {
+    const { host, names, folder } = this.setup;
     const missing = names.length - 1;
     let complete: () => void = () => {};
     const all = new Promise<void>((resolve) => {
       complete = resolve;
     });
     const add = (connection: Connection): void => {
-      this.#add(Number(connection.peer), connection);
+      this.#add(connection);
       if (this.#connections.size === missing) complete();
     };
     const place = (index: number) => ({ path: join(folder, `${index}.sock`) });
@@ -59,8 +76,6 @@ export class Member {
     for (let other = 0; other < host; other++) add(await dial(place(other), options));
     if (missing > 0) await all;
     await listener.close();
-    this.#port.post({ type: "joined" });
-    return this.#connections;
   }
 
   /** Resolves at the common start with the clock of the run. */
@@ -122,7 +137,8 @@ export class Member {
     this.#port.exit();
   }
 
-  #add(host: number, connection: Connection): void {
+  #add(connection: Connection): void {
+    const host = Number(connection.peer);
     const fits = host >= 0 && host < this.setup.names.length && !this.#connections.has(host);
     invariant(fits, `host ${connection.peer} joins once`);
     this.#connections.set(host, connection);

@@ -64,22 +64,31 @@ export class LocalNetwork {
   readonly #links = new Map<string, ShapedLink>();
   readonly #outboxes = new Map<number, Outbox>();
   readonly #inbox: Inbox;
-  readonly #onRefused: (error: PangaeaError) => void;
+  readonly #onFailure: (error: PangaeaError) => void;
 
-  /** @param onRefused told of parcels that no honest host sends. */
+  /** @param onFailure told of parcels that no honest host sends, and of connections that refuse to carry. */
   constructor(
     options: LocalNetworkOptions,
     scope: Scope,
-    onRefused: (error: PangaeaError) => void,
+    onFailure: (error: PangaeaError) => void,
   ) {
     this.#options = options;
     this.#traffic = new Traffic(options.topology);
     this.#inbox = new Inbox((parcel) => this.#receivers.get(parcel.to)?.receive(parcel));
-    this.#onRefused = onRefused;
+    this.#onFailure = onFailure;
+    const onBroken = (error: unknown): void =>
+      onFailure(
+        error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error)),
+      );
     for (const [host, connection] of options.connections) {
-      this.#outboxes.set(host, new Outbox(connection, scope));
-      connection.receive((parcel) => this.#arrived(parcel, host));
+      this.#outboxes.set(host, new Outbox(connection, scope, onBroken));
     }
+  }
+
+  /** Takes what comes from other hosts, what has come before first. All nodes of this host are attached. */
+  open(): void {
+    for (const [host, connection] of this.#options.connections)
+      connection.receive((parcel) => this.#arrived(parcel, host));
   }
 
   attach(id: NodeId, receiver: Receiver): void {
@@ -177,7 +186,7 @@ export class LocalNetwork {
       return;
     }
     const what = `"${parcel.kind}" from ${parcel.from} to ${parcel.to} over the connection of host ${host}`;
-    this.#onRefused(new PangaeaError("WRONG_SENDER", `refused ${what}`));
+    this.#onFailure(new PangaeaError("WRONG_SENDER", `refused ${what}`));
   }
 
   #place(id: NodeId): Place {

@@ -43,10 +43,12 @@ export class Outbox {
   readonly #inside = new Fifo<{ readonly outgoing: Outgoing; readonly worth: Bytes }>();
   #worth: Bytes = 0;
   #watching = false;
+  readonly #onFailure: (error: unknown) => void;
 
-  constructor(connection: Connection, scope: Scope) {
+  constructor(connection: Connection, scope: Scope, onFailure: (error: unknown) => void) {
     this.#connection = connection;
     this.#scope = scope;
+    this.#onFailure = onFailure;
   }
 
   /** To a host that is gone, messages vanish: its end is reported by who watches it. */
@@ -94,7 +96,7 @@ export class Outbox {
       }
     } catch (error) {
       const gone = (error as { code?: string }).code === "PEER_GONE";
-      if (!gone && !(error instanceof CancelledError)) throw error;
+      if (!gone && !(error instanceof CancelledError)) this.#onFailure(error);
       this.#forget();
     } finally {
       this.#watching = false;

@@ -1,4 +1,5 @@
 /** What a supervisor and its hosts say to each other, over a thread's port or a process's channel. */
+import type { MessagePort } from "node:worker_threads";
 import { InputError, type InputIssue, PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
@@ -17,6 +18,8 @@ export interface HostSetup {
   /** Of this run alone: hosts of another one are turned away. */
   readonly run: string;
   readonly token: string;
+  /** Threads: a channel to each other host, by its number. Processes meet at sockets in the folder. */
+  readonly ports: ReadonlyMap<number, MessagePort> | undefined;
   /** What the run's own part of a host is told. */
   readonly task: unknown;
 }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { PangaeaError, TimeoutError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
@@ -84,8 +85,9 @@ export class Supervisor {
     this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
     const { kind, names, taskOf } = this.#options;
     const common = { names, folder: this.#folder, run: id(), token: id() };
+    const ports = kind === "threads" ? channels(names.length) : undefined;
     names.forEach((_, index) => {
-      const setup = { ...common, host: index, task: taskOf(index) };
+      const setup = { ...common, host: index, ports: ports?.[index], task: taskOf(index) };
       const running = launch(kind, setup, (message) => this.#hear(member, message));
       const member: Member = { index, running, state: "starting" };
       this.#members.push(member);
@@ -292,6 +294,19 @@ export class Supervisor {
       this.#watchers.add(check);
     });
   }
+}
+
+/** A channel for each pair of threads: the ports of each, by the other's number. */
+function channels(count: number): readonly ReadonlyMap<number, MessagePort>[] {
+  const ports = Array.from({ length: count }, () => new Map<number, MessagePort>());
+  for (let a = 0; a < count; a++) {
+    for (let b = 0; b < a; b++) {
+      const { port1, port2 } = new MessageChannel();
+      ports[a]?.set(b, port1);
+      ports[b]?.set(a, port2);
+    }
+  }
+  return ports;
 }
 
 const gone = (state: State): boolean => state === "lost" || state === "left";
