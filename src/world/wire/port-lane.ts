@@ -12,7 +12,9 @@ import { bytesOf, ELEMENTS, elementOf, layOut } from "./frame.ts";
 import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
 
 /** Once so many bytes are in the port that the other side has not acknowledged, nothing more is sent. */
-const WINDOW_BYTES = 32 * 1024 * 1024;
+const WINDOW_BYTES = 8 * 1024 * 1024;
+/** The most bytes that are copied before others of this thread have their turn. */
+const TURN_BYTES = 1024 * 1024;
 /** Fewer bytes are cloned faster than they are handed over. */
 const TRANSFER_BYTES = 16 * 1024;
 /** What a parcel counts beyond its payload. */
@@ -28,11 +30,17 @@ export type PortMessage =
       readonly parcel: LaneParcel;
     };
 
+interface Waiting {
+  readonly parcel: LaneParcel;
+  readonly internal: boolean;
+  readonly bytes: Bytes;
+  copy?: Copy;
+}
+
 export class PortLane implements Lane {
   readonly #port: MessagePort;
   readonly #queue: Parcel["queue"];
-  #waiting: { readonly parcel: LaneParcel; readonly internal: boolean; readonly bytes: Bytes }[] =
-    [];
+  #waiting: Waiting[] = [];
   #listener: LaneListener | undefined;
   #early: ((listener: LaneListener) => void)[] = [];
   #queued = 0;
@@ -40,6 +48,7 @@ export class PortLane implements Lane {
   #taken = 0;
   #heard = 0;
   #scheduled = false;
+  #copying = false;
   #paused = false;
   #failed = false;
 
@@ -110,19 +119,36 @@ export class PortLane implements Lane {
   }
 
   #pump(): void {
+    let budget = TURN_BYTES;
     let sent = 0;
-    for (const { parcel, internal, bytes } of this.#waiting) {
-      if (this.#failed || this.#inPort >= WINDOW_BYTES) break;
-      const copy = copied(parcel);
-      const message: PortMessage = { queue: this.#queue, internal, bytes, parcel: copy.parcel };
-      this.#port.postMessage(message, copy.transfer);
-      this.#inPort += bytes;
-      this.#queued -= bytes;
-      sent++;
+    while (!this.#failed && !this.#copying && this.#inPort < WINDOW_BYTES) {
+      const front = this.#waiting[sent];
+      if (front === undefined) break;
+      front.copy ??= new Copy(front.parcel);
+      budget -= front.copy.fill(budget);
+      if (!front.copy.done) this.#continueLater();
+      else {
+        const { internal, bytes, copy } = front;
+        const message: PortMessage = { queue: this.#queue, internal, bytes, parcel: copy.parcel };
+        this.#port.postMessage(message, copy.transfer);
+        this.#inPort += bytes;
+        this.#queued -= bytes;
+        sent++;
+        if (budget <= 0) this.#continueLater();
+      }
     }
     if (sent === 0) return;
     this.#waiting.splice(0, sent);
     this.#listener?.left();
+  }
+
+  /** Others of this thread come first: a large payload is copied in several turns. */
+  #continueLater(): void {
+    this.#copying = true;
+    setImmediate(() => {
+      this.#copying = false;
+      this.#pump();
+    });
   }
 
   /**
@@ -141,21 +167,43 @@ export class PortLane implements Lane {
   }
 }
 
-/** The parcel with its payload in one new buffer, to be handed over. */
-function copied(parcel: LaneParcel): { parcel: LaneParcel; transfer: ArrayBuffer[] } {
-  const { kind, from, to, header, payload } = parcel;
-  const { offsets, bytes } = layOut(payload.map((part) => part.byteLength));
-  if (payload.length === 0) return { parcel: { kind, from, to, header, payload }, transfer: [] };
-  // Not zeroed, and not from the pool, which must not be handed over.
-  const whole = Buffer.allocUnsafeSlow(bytes);
-  const buffer = whole.buffer as ArrayBuffer;
-  const copy = payload.map((part, i) => {
-    whole.set(bytesOf(part), offsets[i]!);
-    const { type, bytes: size } = ELEMENTS[elementOf(part)]!;
-    return new type(buffer, offsets[i]!, part.byteLength / size);
-  });
-  return {
-    parcel: { kind, from, to, header, payload: copy },
-    transfer: bytes < TRANSFER_BYTES ? [] : [buffer],
-  };
+/** A parcel with its payload in one new buffer, to be handed over. */
+class Copy {
+  readonly parcel: LaneParcel;
+  readonly transfer: ArrayBuffer[] = [];
+  /** The parts not yet copied, with their places. */
+  readonly #left: { from: Uint8Array; to: number }[] = [];
+  readonly #whole: Buffer;
+
+  constructor({ kind, from, to, header, payload }: LaneParcel) {
+    const { offsets, bytes } = layOut(payload.map((part) => part.byteLength));
+    // Not zeroed, and not from the pool, which must not be handed over.
+    this.#whole = Buffer.allocUnsafeSlow(bytes);
+    const buffer = this.#whole.buffer as ArrayBuffer;
+    const copies = payload.map((part, i) => {
+      this.#left.push({ from: bytesOf(part), to: offsets[i]! });
+      const { type, bytes: size } = ELEMENTS[elementOf(part)]!;
+      return new type(buffer, offsets[i]!, part.byteLength / size);
+    });
+    this.parcel = { kind, from, to, header, payload: copies };
+    if (bytes >= TRANSFER_BYTES) this.transfer.push(buffer);
+  }
+
+  get done(): boolean {
+    return this.#left.length === 0;
+  }
+
+  /** Copies at most so many bytes; answers how many. */
+  fill(budget: Bytes): Bytes {
+    let copied = 0;
+    for (let part = this.#left[0]; part && copied < budget; part = this.#left[0]) {
+      const piece = part.from.subarray(0, budget - copied);
+      this.#whole.set(piece, part.to);
+      copied += piece.length;
+      part.from = part.from.subarray(piece.length);
+      part.to += piece.length;
+      if (part.from.length === 0) this.#left.shift();
+    }
+    return copied;
+  }
 }
