@@ -145,7 +145,12 @@ describe("a model that diverged", () => {
     foldEvents([
       ...LOG.slice(0, 3),
       judged(3e6, 1, 0.2),
-      { ...judged(4e6, 2, 0.1), metrics: { examples: 10, loss: loss as number, accuracy: 0.1 } },
+      {
+        type: "evaluation",
+        t: 4e6,
+        clock: 2,
+        metrics: { examples: 10, loss: loss as number, accuracy: 0.1 },
+      },
       { type: "end", t: 4e6, reason: "maxClocks" },
     ]),
   );
