@@ -61,6 +61,23 @@ describe("run", () => {
     expect(JSON.parse(await read("mine-3/spec.json")).origins.seed).toBe("--seed 9");
   });
 
+  it("names the world by flags, and keeps what the file says of it", async () => {
+    const world = async (...flags: readonly string[]): Promise<unknown> => {
+      const out = join(folder, flags.join(""));
+      const argv = ["run", QUICK, ...flags, "--out", out];
+      expect(await runCli(argv, fakeIo(folder), { engine: fakeEngine() })).toBe(0);
+      return JSON.parse(await readFile(join(out, "spec.json"), "utf8")).spec.world;
+    };
+    expect(await world("--world", "simulated")).toBe("simulated");
+    const local = { kind: "local", hosts: "threads", pace: "real", links: "shaped" };
+    expect(await world("--world", "local")).toEqual(local);
+    expect(await world("--hosts", "processes")).toEqual({ ...local, hosts: "processes" });
+    const io = fakeIo(folder);
+    const argv = ["run", QUICK, "--world", "simulated", "--hosts", "threads"];
+    expect(await runCli(argv, io, { engine: fakeEngine() })).toBe(2);
+    expect(io.stderr()).toContain("the simulated world has no hosts");
+  });
+
   it("prints nothing but JSON on stdout with --json", async () => {
     const io = fakeIo(folder);
     await runCli(["run", QUICK, "--json"], io, { engine: fakeEngine() });

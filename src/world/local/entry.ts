@@ -2,7 +2,7 @@
  * Where a host begins, as a worker thread or a child process. What it runs is the run's part of a host, which lies
  * above the worlds and is therefore loaded by its address.
  */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
@@ -11,6 +11,8 @@ import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol
 
 /** The exit code of a process whose parent is gone. */
 const ORPHANED = 70;
+/** Of the run; who is left behind takes it away. */
+let folder: string | undefined;
 const RUN_PART = new URL("../../run/local-host.js", import.meta.url).href;
 
 /** How a host reaches files. */
@@ -35,7 +37,10 @@ function threadPort(): HostPort {
 function processPort(): HostPort {
   // Ctrl-C goes to the whole group of processes: the supervisor decides what it means.
   process.on("SIGINT", () => {});
-  process.on("disconnect", () => process.exit(ORPHANED));
+  process.on("disconnect", () => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    process.exit(ORPHANED);
+  });
   return {
     post: (message) => {
       if (process.connected) process.send?.(message);
@@ -64,4 +69,6 @@ const setUp = isMainThread
     })
   : Promise.resolve(workerData as HostSetup);
 const port = isMainThread ? processPort() : threadPort();
-await begin(await setUp, port);
+const setup = await setUp;
+folder = setup.folder;
+await begin(setup, port);
