@@ -23,6 +23,7 @@ export { type CompareRow, compareRow, mergeSeeds, targetOf } from "./rows.ts";
 export {
   CompareEntry,
   ExperimentFile,
+  LocalWorldSpec,
   PolicySpec,
   RunSpec,
   SITE_PRESETS,
