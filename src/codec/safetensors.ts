@@ -26,6 +26,8 @@ export interface ReadOptions {
   readonly file?: string | undefined;
   /** NaN and infinities: an error unless `allow`. */
   readonly nonFinite?: "refuse" | "allow" | undefined;
+  /** Tensors of whole numbers (PyTorch's counters): an error unless they are to be left out. */
+  readonly nonFloat?: "refuse" | "skip" | undefined;
 }
 
 const PREFIX = 8;
@@ -93,8 +95,9 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
       `the tensors take ${covered} bytes, the file has ${bytes.length - dataStart}`,
       Math.min(bytes.length, dataStart + covered),
     );
-  const tensors = entries.map(({ name, shape, dtype, start, end }) => {
+  const tensors = entries.flatMap(({ name, shape, dtype, start, end }) => {
     const data = toFloats(dtype, bytes.subarray(dataStart + start, dataStart + end));
+    if (data === undefined && options.nonFloat === "skip") return [];
     if (data === undefined)
       throw wrong(`tensor ${name} holds ${dtype}; only floats can be read`, dataStart + start);
     const bad = options.nonFinite === "allow" ? -1 : data.findIndex((v) => !Number.isFinite(v));
@@ -103,7 +106,7 @@ export function readSafetensors(bytes: Uint8Array, options: ReadOptions = {}): S
         `tensor ${name} holds ${data[bad]} at element ${bad}`,
         dataStart + start + bad * sizeOf(dtype),
       );
-    return { name, shape, data };
+    return [{ name, shape, data }];
   });
   return { tensors, metadata };
 }

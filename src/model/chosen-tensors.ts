@@ -60,7 +60,11 @@ export function chooseTrained({ model, starts, outputs, patterns, place }: Choic
 export function statesOf(model: Model, trained: ReadonlySet<string>): Initializer[] {
   const names = runningAverages(
     model.nodes.filter(
-      (node) => trained.has(node.inputs[1] ?? "") || intAttribute(node, "training_mode", 0) === 1,
+      (node) =>
+        trained.has(node.inputs[1] ?? "") ||
+        intAttribute(node, "training_mode", 0) === 1 ||
+        // Until operator set 14 the number of outputs says it.
+        (model.opset < 14 && node.outputs.length > 1),
     ),
   );
   return model.initializers.filter(({ name }) => names.has(name));

@@ -5,12 +5,12 @@ import { GraphLearner } from "./graph-learner.ts";
 import type { Learner } from "./learner.ts";
 import { MatrixFactorisation } from "./matrix-factorisation.ts";
 import { modelError } from "./model-error.ts";
-import { sizeOf } from "./onnx/graph.ts";
+import { sameShape } from "./onnx/graph.ts";
 import type { Model } from "./onnx/model.ts";
 import { readModel } from "./onnx/proto/read.ts";
 import { createRuntime, type Runtime } from "./onnx/run.ts";
 import { sequentialModel } from "./onnx/sequential.ts";
-import { ModelOptions, type ModelSpec } from "./spec.ts";
+import { ModelOptions, type ModelSpec, type TensorValues } from "./spec.ts";
 import { makeTrainable, type Trainable } from "./trainable.ts";
 
 /**
@@ -54,20 +54,22 @@ function fromFile({ model, file, external }: ModelSpec): BuiltModel {
 /** Other starting values, by name; names that the model lacks are no fault as long as one fits. */
 function withValues(
   { model, starts }: BuiltModel,
-  values: Readonly<Record<string, Float32Array>>,
+  values: NonNullable<ModelSpec["values"]>,
 ): BuiltModel {
-  const given = (name: string): Float32Array | undefined =>
-    Object.hasOwn(values, name) ? values[name] : undefined;
-  const misfit = model.initializers.find(({ name, shape }) => {
-    const data = given(name);
-    return data !== undefined && data.length !== sizeOf(shape);
-  });
-  if (misfit)
-    throw modelError(
-      "MODEL_WEIGHTS",
-      ["weights"],
-      `tensor ${misfit.name} has ${given(misfit.name)?.length} elements there, the model's [${misfit.shape.join(", ")}]`,
-    );
+  const floats = new Set(
+    model.initializers.filter(({ type }) => type === "float32").map(({ name }) => name),
+  );
+  const given = (name: string): TensorValues | undefined =>
+    floats.has(name) && Object.hasOwn(values, name) ? values[name] : undefined;
+  for (const { name, shape } of model.initializers) {
+    const other = given(name)?.shape;
+    if (other !== undefined && !sameShape(other, shape))
+      throw modelError(
+        "MODEL_WEIGHTS",
+        ["weights"],
+        `tensor ${name} is [${other.join(", ")}] there, the model's [${shape.join(", ")}]`,
+      );
+  }
   if (!model.initializers.some(({ name }) => given(name)))
     throw modelError(
       "MODEL_WEIGHTS",
@@ -85,7 +87,7 @@ function withValues(
       ...model,
       initializers: model.initializers.map((tensor) => ({
         ...tensor,
-        data: given(tensor.name) ?? tensor.data,
+        data: given(tensor.name)?.data ?? tensor.data,
       })),
     },
     starts: new Map(

@@ -25,6 +25,7 @@ import { createLayout, type Layout } from "./layout.ts";
 import type { Judgement, Learner, StepResult } from "./learner.ts";
 import { type Metric, metricOf } from "./metric.ts";
 import { sizeOf } from "./onnx/graph.ts";
+import type { LossOptions } from "./onnx/loss/options.ts";
 import type { Engine, Program, Runtime, Tensors } from "./onnx/run.ts";
 import { type FeatureFormat, judgingGraph, trainingGraph } from "./onnx/training.ts";
 import { ProgramCache } from "./program-cache.ts";
@@ -68,6 +69,8 @@ export class GraphLearner implements Learner {
   readonly #judging = new ProgramCache<JudgeProgram>();
   readonly #parameters: FlatTensors;
   readonly #updates: FlatTensors;
+  /** Whether an example's loss depends on the others of its batch, so that no row may be padded. */
+  readonly #looksAcross: boolean;
   #widest: number | undefined;
   /** The buffers are reused, so steps of one learner run one after another. */
   #last: Promise<unknown> = Promise.resolve();
@@ -77,6 +80,9 @@ export class GraphLearner implements Learner {
     this.#trainable = trainable;
     this.#metric = metricOf(trainable, sizeOf(checkFit(trainable)));
     this.#seed = seed;
+    this.#looksAcross = trainable.objectives.some(({ terms }) =>
+      terms.some(({ loss }) => looksAcross(loss)),
+    );
     this.#runtime = runtime;
     this.layout = createLayout(trainable.trained, trainable.states);
     this.#parameters = new FlatTensors(this.layout);
@@ -147,10 +153,11 @@ export class GraphLearner implements Learner {
     const block = this.#judgeRows(total, data);
     const totals = { lossSum: 0, correct: 0, squaredErrorSum: 0 };
     for (let start = 0; start < total; start += block) {
-      const judge = await this.#judging.get(keyOf(block, data), () =>
-        this.#loadJudging(engine, block, data),
-      );
       const count = Math.min(block, total - start);
+      const size = this.#looksAcross ? count : block;
+      const judge = await this.#judging.get(keyOf(size, data), () =>
+        this.#loadJudging(engine, size, data),
+      );
       judge.batch.gather(batch.rows, start, count);
       await judge.program.run({ ...judge.feeds, ...bound }, judge.fetches);
       for (let i = 0; i < count; i++) totals.lossSum += judge.losses[i] ?? 0;
@@ -215,6 +222,11 @@ export class GraphLearner implements Learner {
     return result;
   }
 }
+
+const looksAcross = (loss: LossOptions): boolean =>
+  loss.kind === "info-nce" ||
+  (loss.kind === "softmax-cross-entropy" &&
+    (loss.classWeights !== undefined || loss.ignoreIndex !== undefined));
 
 const keyOf = (size: number, data: GraphDataset): string => {
   const { type, scale, offset } = formatOf(data);

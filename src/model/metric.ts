@@ -20,7 +20,12 @@ export interface Metric {
 export function metricOf({ data, objectives }: Trainable, width: number): Metric {
   const term = objectives[0]?.terms[0] as TermPlan;
   if (term.target !== "label") return lossOnly;
-  if (data.kind === "text") return tokens(data.length, data.vocabulary);
+  if (data.kind === "text")
+    return tokens(
+      data.length,
+      data.vocabulary,
+      term.loss.kind === "softmax-cross-entropy" ? term.loss.ignoreIndex : undefined,
+    );
   if (term.loss.kind === "binary-cross-entropy" && width === 1)
     return binary(Math.max(1, data.classes));
   return data.classes > 0 ? classes(data.classes) : squares;
@@ -53,13 +58,20 @@ const classes = (width: number): Metric => ({
   judgement: byCorrect,
 });
 
-/** An example counts by the share of its positions whose next token is foretold. */
-const tokens = (length: number, vocabulary: number): Metric => ({
+/** An example counts by the share of its positions, those to ignore left out, whose next token is foretold. */
+const tokens = (length: number, vocabulary: number, ignored: number | undefined): Metric => ({
   add: (output, targets, count, totals) => {
-    let right = 0;
-    for (let at = 0; at < count * length; at++)
-      if (largest(output, at * vocabulary, vocabulary) === Number(targets[at])) right++;
-    totals.correct += right / length;
+    for (let row = 0; row < count; row++) {
+      let right = 0;
+      let counted = 0;
+      for (let at = row * length; at < (row + 1) * length; at++) {
+        const target = Number(targets[at]);
+        if (target === ignored) continue;
+        counted++;
+        if (largest(output, at * vocabulary, vocabulary) === target) right++;
+      }
+      totals.correct += counted === 0 ? 1 : right / counted;
+    }
   },
   judgement: byCorrect,
 });

@@ -45,6 +45,12 @@ export const ModelOptions = z.discriminatedUnion("kind", [
 ]);
 export type ModelOptions = z.infer<typeof ModelOptions>;
 
+/** Elements of a tensor, row by row. */
+export interface TensorValues {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
 /** A model together with the shape of the data it meets: all that `createLearner` needs. */
 export interface ModelSpec {
   readonly model: ModelOptions;
@@ -55,7 +61,7 @@ export interface ModelSpec {
   readonly file?: Uint8Array | undefined;
   readonly external?: Readonly<Record<string, Uint8Array>> | undefined;
   /** Starting values of tensors, in place of drawn ones or the file's. */
-  readonly values?: Readonly<Record<string, Float32Array>> | undefined;
+  readonly values?: Readonly<Record<string, TensorValues>> | undefined;
   /** Seed of what steps draw: dropped units, noise. */
   readonly seed?: number | undefined;
 }

@@ -83,8 +83,10 @@ function modelAndData(spec: RunSpec): Objections {
     const wanted = regression ? "squared-error" : "softmax-cross-entropy";
     if (regression !== (quality === "numbers")) {
       const labels = regression ? "numbers" : "classes";
-      const message = `loss ${lossKind(model.loss)} does not fit labels that are ${labels}`;
-      found.push(pair(["model", "loss"], message, `use loss: ${wanted}`));
+      const term = model.objectives?.[0]?.terms[0];
+      const place = term ? ["objectives", 0, "terms", 0, "loss"] : ["loss"];
+      const message = `loss ${lossKind((term ?? model).loss)} does not fit labels that are ${labels}`;
+      found.push(pair(["model", ...place], message, `use loss: ${wanted}`));
     }
   }
   return found;

@@ -75,13 +75,10 @@ const located = (error: unknown): unknown =>
     ? new InputError(error.issues.map((issue) => ({ ...issue, path: ["model", "path"] })))
     : error;
 
-async function weightsOf(
-  path: string,
-  host: Files,
-): Promise<Readonly<Record<string, Float32Array>>> {
+async function weightsOf(path: string, host: Files): Promise<NonNullable<ModelSpec["values"]>> {
   const bytes = await host.readFile(await find(path, "weights", host));
-  const { tensors } = readSafetensors(bytes, { file: path });
-  return Object.fromEntries(tensors.map(({ name, data }) => [name, data]));
+  const { tensors } = readSafetensors(bytes, { file: path, nonFloat: "skip" });
+  return Object.fromEntries(tensors.map(({ name, shape, data }) => [name, { shape, data }]));
 }
 
 async function find(path: string, key: string, host: Files): Promise<string> {

@@ -146,6 +146,7 @@ export function lowered(graph: GraphBuilder, node: Node): string {
     node,
     training: true,
     isTrained: () => false,
+    stateOf: (name) => name,
     updateState: () => undefined,
     random: () => "",
   });

@@ -20,6 +20,7 @@ export function lower(
     node: { name, operator, inputs, outputs: ["y"], attributes },
     training: true,
     isTrained: () => true,
+    stateOf: (name) => name,
     updateState: () => undefined,
     random: (shape) => graph.input(graph.freshName("random"), { type: "float32", shape }),
     ...context,

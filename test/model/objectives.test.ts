@@ -211,7 +211,10 @@ describe("parts of a model", () => {
     const whole = learnerOf(model({}));
     const start = whole.initialise(createRandom(2));
     const values = Object.fromEntries(
-      whole.layout.tensors.map((tensor) => [tensor.name, viewOf(start, tensor).slice()]),
+      whole.layout.tensors.map((tensor) => [
+        tensor.name,
+        { shape: tensor.shape, data: viewOf(start, tensor).slice() },
+      ]),
     );
     const tuned = learnerOf({ ...model({ train: ["dense2.*"] }), values });
     const update = new Float32Array(tuned.layout.length);
@@ -274,6 +277,44 @@ test("two outputs with weights: the gradient is the weighted sum of theirs", asy
       const parts = (first.get(name)?.[i] as number) + 0.5 * (second.get(name)?.[i] as number);
       expect(value).toBeCloseTo(parts, 5);
     });
+});
+
+test("a loss that looks across the batch is judged alike whatever was judged before", async () => {
+  const model = SequentialSpec.parse({
+    kind: "sequential",
+    layers: [{ dense: 2 }],
+    loss: { kind: "softmax-cross-entropy", classWeights: [1, 20] },
+  });
+  const learner = learnerOf({ model, data: DATA });
+  const parameters = learner.initialise(createRandom(1));
+  const first = await learner.judge(parameters, batchAt(0, 20));
+  await learner.judge(parameters, batchAt(5, 32));
+  expect(await learner.judge(parameters, batchAt(0, 20))).toEqual(first);
+  const update = new Float32Array(parameters.length);
+  const { loss } = await learner.step(parameters, batchAt(0, 20), update);
+  expect(first.lossSum / 20).toBeCloseTo(loss, 5);
+});
+
+test("starting weights of another shape are refused, also where they have as many elements", () => {
+  const model = SequentialSpec.parse({ kind: "sequential", layers: [{ dense: 2 }] });
+  const values = { "dense1.weight": { shape: [4, 2], data: new Float32Array(8) } };
+  expect(() => createLearner({ model, data: DATA, values })).toThrow(
+    "tensor dense1.weight is [4, 2] there, the model's [2, 4]",
+  );
+});
+
+test("a file with its batch size built in is refused where it is bound to another", async () => {
+  const file = fileOf((builder) => {
+    const x = builder.input("x", ["batch", 4]);
+    const weight = builder.weight("w", [2, 4], { kind: "normal", deviation: 1 });
+    const result = { name: "h", shape: ["batch", 2] };
+    const hidden = builder.node("Gemm", [x, weight], { transB: { int: 1 } }, result);
+    return [builder.reshape(hidden, [1, -1], { name: "y", shape: [1, 2] })];
+  });
+  const learner = learnerOf(fromFile(file, {}));
+  const parameters = learner.initialise(createRandom(1));
+  const step = learner.step(parameters, batchAt(0, 8), new Float32Array(parameters.length));
+  await expect(step).rejects.toThrow("output y is [1, 16] for a batch of 8");
 });
 
 test("what fills the inputs must be said where there are several", () => {

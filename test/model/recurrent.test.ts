@@ -107,6 +107,7 @@ function unroll(
     node,
     training,
     isTrained: () => false,
+    stateOf: (name) => name,
     updateState: () => {},
     random: () => "",
   }) as readonly string[] | undefined;

@@ -51,6 +51,7 @@ export function bindModel(graph: GraphBuilder, model: Model, options: BindOption
       node,
       training: options.training,
       isTrained: (name) => options.trained.has(name),
+      stateOf: (name) => states.get(name) ?? name,
       updateState: (name, value) => states.set(name, value),
       random,
     });

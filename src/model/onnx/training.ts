@@ -5,6 +5,8 @@
  *
  * The mean loss adds l1 * |w| + l2/2 * |w|^2 over all trained weights (not biases).
  */
+
+import { modelError } from "../model-error.ts";
 import type { InputPlan, ObjectivePlan, TermPlan, Trainable } from "../trainable.ts";
 import { type BindOptions, type BoundModel, bindModel } from "./bind.ts";
 import { GraphBuilder } from "./builder.ts";
@@ -142,6 +144,7 @@ function forward(
   const bound = bindShared(graph, trainable, feeds, { trained: new Set(plan.trained), training });
   const terms = plan.terms.map((term) => {
     const output = bound.values.get(term.output) as string;
+    checkBatch(term.output, graph.shapeOf(output), batch);
     const target = feeds.target(term, output, bound.values);
     const losses = lossOf(graph, term.loss, output, target);
     return term.weight === 1 ? losses : graph.emit("Mul", [losses, graph.scalar(term.weight)]);
@@ -149,6 +152,17 @@ function forward(
   const losses = terms.reduce((sum, term) => graph.emit("Add", [sum, term]));
   const masks = bound.randoms.map((value) => ({ ...value, distribution: "uniform" as const }));
   return { ...bound, losses, randoms: [...feeds.noises, ...masks] };
+}
+
+/** A file may have one batch size written into its shapes, which then stay as they are. */
+function checkBatch(name: string, shape: readonly number[], batch: number): void {
+  if (shape[0] === batch) return;
+  throw modelError(
+    "MODEL_OUTPUT",
+    ["output"],
+    `output ${name} is [${shape.join(", ")}] for a batch of ${batch}: the file has its batch size built in`,
+    { fix: "export the model with a dynamic batch axis" },
+  );
 }
 
 /** Binds the model with its shared tensors and the batch as inputs of the graph. */

@@ -102,6 +102,7 @@ export class ThreadPool implements ComputePool {
 
   async close(): Promise<void> {
     this.#end(new PangaeaError("POOL_CLOSED", "the compute pool was closed"));
+    for (const thread of this.#threads) thread.worker.ref();
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
   }
 
@@ -148,6 +149,8 @@ export class ThreadPool implements ComputePool {
   }
 
   #answered(thread: Thread, answers: readonly Answer[]): void {
+    // The pool has ended: an answer that was on its way must not let the process fall asleep before it is closed.
+    if (this.#failure) return;
     for (const answer of answers) {
       const pending = thread.pending.get(answer.id);
       if (!pending) continue;

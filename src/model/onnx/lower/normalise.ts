@@ -57,7 +57,7 @@ function runningAverage(at: LoweringContext, index: number, statistic: string): 
   const old = inputAt(at, index);
   const momentum = floatAttribute(at.node, "momentum", 0.9);
   const average = graph.emit("Add", [
-    graph.emit("Mul", [old, graph.scalar(momentum)]),
+    graph.emit("Mul", [at.stateOf(old), graph.scalar(momentum)]),
     graph.emit("Mul", [statistic, graph.scalar(1 - momentum)]),
   ]);
   if (graph.constantOf(old) === undefined) at.updateState(old, average);

@@ -13,6 +13,8 @@ export interface LoweringContext {
   readonly training: boolean;
   /** Whether the value in `graph` is a tensor that is trained. */
   isTrained(name: string): boolean;
+  /** What the state tensor `name` holds at this place: its value, or what an earlier node made of it. */
+  stateOf(name: string): string;
   /** After the step, the state tensor `name` (a fed initializer, in `graph`) is to hold `value`. */
   updateState(name: string, value: string): void;
   /** Uniform numbers in [0, 1) of this shape, drawn anew for each step from the run's seeded stream. */
