@@ -3,9 +3,7 @@
  * Rectifiers", 2015). Other weights: uniform within sqrt(6/(fanIn+fanOut)) (Glorot and Bengio, 2010).
  * Biases: zero. Each tensor has its own random stream.
  */
-import { invariant } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import { type Layout, viewOf } from "./layout.ts";
 
 /** How a tensor starts. */
 export type Start =
@@ -17,21 +15,6 @@ export type Start =
   | { readonly kind: "normal"; readonly deviation: number }
   /** Uniform in [-limit, limit). */
   | { readonly kind: "uniform"; readonly limit: number };
-
-/** Starting values of all tensors of a layout, each from the random stream of its name. */
-export function initialiseTensors(
-  layout: Layout,
-  starts: ReadonlyMap<string, Start>,
-  random: Random,
-): Float32Array {
-  const flat = new Float32Array(layout.length);
-  for (const tensor of layout.tensors) {
-    const start = starts.get(tensor.name);
-    invariant(start, `${tensor.name} has no starting values`);
-    drawStart(viewOf(flat, tensor), start, random.stream(tensor.name));
-  }
-  return flat;
-}
 
 /** Fills `values` from a stream of their own; `given` ones stay. */
 export function drawStart(values: Float32Array, start: Start, stream: Random): void {

@@ -1,12 +1,12 @@
 /** The data of a run, loaded once for all runs of a comparison that use the same. */
 import { createRandom } from "../core/random.ts";
 import { type LoadedData, loadData } from "../data/load.ts";
-import type { RunHost } from "./host.ts";
+import type { Files } from "./find-file.ts";
 import type { RunSpec } from "./spec.ts";
 
 export async function loadRunData(
   spec: RunSpec,
-  host: Pick<RunHost, "roots" | "exists" | "readFile">,
+  host: Files,
   loaded: Map<string, LoadedData>,
 ): Promise<LoadedData> {
   const { split: _dealtLater, ...source } = spec.data;

@@ -6,10 +6,8 @@ import type { LoadedData } from "../data/load.ts";
 import type { Model } from "../model/onnx/model.ts";
 import { readModel } from "../model/onnx/proto/read.ts";
 import type { ModelSpec, OnnxSpec } from "../model/spec.ts";
-import type { RunHost } from "./host.ts";
+import { type Files, findFile } from "./find-file.ts";
 import type { RunSpec } from "./spec.ts";
-
-type Files = Pick<RunHost, "roots" | "exists" | "readFile">;
 
 export async function loadRunModel(
   spec: RunSpec,
@@ -81,18 +79,12 @@ async function weightsOf(path: string, host: Files): Promise<NonNullable<ModelSp
   return Object.fromEntries(tensors.map(({ name, shape, data }) => [name, { shape, data }]));
 }
 
-async function find(path: string, key: string, host: Files): Promise<string> {
-  const places = path.startsWith("/") ? [path] : host.roots.map((root) => `${root}/${path}`);
-  for (const place of places) if (await host.exists(place)) return place;
-  throw new InputError([
-    {
-      code: "MISSING_MODEL",
-      message: `no file ${path}; looked for ${places.join(", ")}`,
-      path: ["model", key],
-      fix: "paths are looked for beside the run file and where you are",
-    },
-  ]);
-}
+const find = (path: string, key: string, host: Files): Promise<string> =>
+  findFile(path, host, {
+    code: "MISSING_MODEL",
+    path: ["model", key],
+    fix: "paths are looked for beside the run file and where you are",
+  });
 
 /** In shared memory, so that compute threads read it without a copy. */
 function shared(bytes: Uint8Array): Uint8Array {

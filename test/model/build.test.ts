@@ -2,10 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import * as layer from "../../src/model/build/layers.ts";
-import { initialiseTensors } from "../../src/model/initialise.ts";
-import { createLayout, viewOf } from "../../src/model/layout.ts";
 import { sequential, sequentialModel } from "../../src/model/onnx/sequential.ts";
 import { LayerSpec } from "../../src/model/spec.ts";
+import { startedModel } from "../../src/model/started.ts";
 import { bound, CASES } from "./build-cases.ts";
 import { LAYERS, SHAPE } from "./fixtures.ts";
 
@@ -47,18 +46,19 @@ describe("names and starting values", () => {
       { layers: LAYERS.cnn },
       { kind: "dense", shape: SHAPE, classes: 3 },
     );
-    const layout = createLayout(model.initializers.filter(({ name }) => starts.has(name)));
-    const flat = initialiseTensors(layout, starts, createRandom(5));
+    const started = startedModel({ model, starts }, createRandom(5));
     const expected: Record<string, (stream: ReturnType<typeof createRandom>) => number> = {
       "conv1.weight": (stream) => Math.sqrt(2 / 18) * stream.normal(),
       "conv2.weight": (stream) => Math.sqrt(2 / 36) * stream.normal(),
       "dense1.weight": (stream) => Math.sqrt(6 / 8) * (2 * stream.next() - 1),
     };
-    for (const tensor of layout.tensors) {
-      const draw = expected[tensor.name] ?? (() => 0);
-      const stream = createRandom(5).stream(tensor.name);
-      const wanted = Float32Array.from({ length: tensor.length }, () => draw(stream));
-      expect(viewOf(flat, tensor), tensor.name).toEqual(wanted);
+    const drawn = started.initializers.filter(({ name }) => starts.has(name));
+    expect(drawn.length).toBe(starts.size);
+    for (const { name, data } of drawn) {
+      const draw = expected[name] ?? (() => 0);
+      const stream = createRandom(5).stream(name);
+      const wanted = Float32Array.from({ length: data.length }, () => draw(stream));
+      expect(data, name).toEqual(wanted);
     }
   });
 

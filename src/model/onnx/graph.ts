@@ -15,6 +15,17 @@ export const ELEMENT_TYPES = {
 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
+/** The typed array that holds elements of each type. */
+export const ELEMENT_ARRAYS = {
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+  float64: Float64Array,
+} as const satisfies Record<ElementType, unknown>;
+
 export interface TensorType {
   readonly type: ElementType;
   readonly shape: readonly number[];

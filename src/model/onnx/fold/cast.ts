@@ -1,22 +1,10 @@
 /** Elements of one type as those of another, as ONNX Runtime converts them. */
-import type { ElementType } from "../graph.ts";
+import { ELEMENT_ARRAYS, type ElementType } from "../graph.ts";
 import { type Data, type Fold, foldingOne, inputOf, outputOf } from "./rule.ts";
 
-const ARRAYS: Readonly<Record<string, new (length: number) => Data>> = {
-  float32: Float32Array,
-  float64: Float64Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  bool: Uint8Array,
-} satisfies Record<ElementType, new (length: number) => Data>;
-
-/** Zeros of an element type; undefined for one that is not folded. */
-export const arrayOf = (type: ElementType, length: number): Data | undefined => {
-  const Elements = ARRAYS[type];
-  return Elements && new Elements(length);
-};
+/** Zeros of an element type. */
+export const arrayOf = (type: ElementType, length: number): Data =>
+  new ELEMENT_ARRAYS[type](length);
 
 /** Bounds of what a float may be to have a whole number of each type. */
 const BITS: Readonly<Record<string, number>> = { int8: 7, int32: 31, int64: 63 };

@@ -9,7 +9,7 @@ import type { GraphBuilder } from "../builder.ts";
 import { describeNode, unsupportedError } from "../errors.ts";
 import { type Node, sameShape } from "../graph.ts";
 import { sumOf } from "./merge.ts";
-import { zerosLike } from "./rule.ts";
+import { zeros } from "./rule.ts";
 import { GRADIENT_RULES } from "./table.ts";
 
 /**
@@ -40,7 +40,7 @@ export function differentiate(
         "freeze the parameters before it: what is not trained needs no gradient",
       );
     const needs = (index: number): boolean => trained.has(node.inputs[index] ?? "");
-    const upstream = upstreamOf(0) ?? zerosLike(graph, node.outputs[0] as string);
+    const upstream = upstreamOf(0) ?? zeros(graph, graph.shapeOf(node.outputs[0] as string));
     const parts = rule({ graph, node, upstream, upstreamOf, needs });
     node.inputs.forEach((input, i) => {
       const part = parts[i];

@@ -1,8 +1,8 @@
 /** Gradients of operators that read or write elements by index. Indices have none. */
 import { unsupportedError } from "../errors.ts";
 import { axisOf, intAttribute, stringAttribute } from "../graph.ts";
-import { type GradientContext, type GradientRule, inputOf, reshape } from "./rule.ts";
-import { asInt64, scatterAlong, zeros } from "./scatter.ts";
+import { type GradientContext, type GradientRule, inputOf, reshape, zeros } from "./rule.ts";
+import { asInt64, scatterAlong } from "./scatter.ts";
 
 const dataShape = (at: GradientContext): readonly number[] => at.graph.shapeOf(inputOf(at, 0));
 

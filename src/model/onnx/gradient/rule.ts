@@ -50,6 +50,6 @@ export const reshape = (graph: GraphBuilder, value: string, shape: readonly numb
 export const lastAxis = (at: GradientContext): number =>
   axisOf(intAttribute(at.node, "axis", -1), at.graph.shapeOf(inputOf(at, 0)).length);
 
-/** Zeros of a value's shape. */
-export const zerosLike = (graph: GraphBuilder, value: string): string =>
-  graph.emit("Expand", [graph.scalar(0), graph.ints(graph.shapeOf(value))]);
+/** Zeros of a float32 shape. */
+export const zeros = (graph: GraphBuilder, shape: readonly number[]): string =>
+  graph.emit("Expand", [graph.scalar(0), graph.ints(shape)]);

@@ -8,11 +8,7 @@
  */
 import type { GraphBuilder } from "../builder.ts";
 import { axisOf, ELEMENT_TYPES, sizeOf } from "../graph.ts";
-import { reshape } from "./rule.ts";
-
-/** Zeros of any float32 shape. */
-export const zeros = (graph: GraphBuilder, shape: readonly number[]): string =>
-  graph.emit("Expand", [graph.scalar(0), graph.ints(shape)]);
+import { reshape, zeros } from "./rule.ts";
 
 /** ScatterND and GatherND take int64 only. */
 export const asInt64 = (graph: GraphBuilder, indices: string): string =>

@@ -15,8 +15,9 @@ import {
   outputOf,
   reshape,
   unbroadcast,
+  zeros,
 } from "./rule.ts";
-import { scatterAlong, unslice, zeros } from "./scatter.ts";
+import { scatterAlong, unslice } from "./scatter.ts";
 
 const shapeOf = (at: GradientContext): readonly number[] => at.graph.shapeOf(inputOf(at, 0));
 

@@ -3,7 +3,7 @@
  * (https://onnx.ai/onnx/repo-docs/ExternalData.html). Sizes must agree exactly. Data are views where they
  * are aligned.
  */
-import { ELEMENT_TYPES, type ElementType, type Initializer } from "../graph.ts";
+import { ELEMENT_ARRAYS, ELEMENT_TYPES, type ElementType, type Initializer } from "../graph.ts";
 import type { Decoded } from "./decode.ts";
 import type { Complain } from "./malformed.ts";
 import { DATA_TYPES, EXTERNAL } from "./schema.ts";
@@ -15,16 +15,6 @@ export interface TensorFiles {
 }
 
 type Data = Initializer["data"];
-
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  bool: Uint8Array,
-} as const satisfies Record<ElementType, unknown>;
 
 const BY_NUMBER = new Map<number, ElementType>(
   Object.entries(ELEMENT_TYPES).map(([name, number]) => [number, name as ElementType]),
@@ -83,10 +73,10 @@ function dataOf(
 ): Data {
   const bytes =
     tensor.dataLocation === EXTERNAL
-      ? externalBytes(tensor, count * ARRAYS[type].BYTES_PER_ELEMENT, files)
+      ? externalBytes(tensor, count * ELEMENT_ARRAYS[type].BYTES_PER_ELEMENT, files)
       : tensor.rawData;
   if (!bytes) return listed(tensor, type, files.complain);
-  const { BYTES_PER_ELEMENT } = ARRAYS[type];
+  const { BYTES_PER_ELEMENT } = ELEMENT_ARRAYS[type];
   if (bytes.length % BYTES_PER_ELEMENT > 0)
     throw files.complain(
       "ONNX_MALFORMED",
@@ -95,7 +85,7 @@ function dataOf(
     );
   const aligned = bytes.byteOffset % BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   const length = bytes.length / BYTES_PER_ELEMENT;
-  return new ARRAYS[type](aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
+  return new ELEMENT_ARRAYS[type](aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
 }
 
 /** The numbers in the list that ONNX has for this type; small integers stand among the int32. */
@@ -105,7 +95,7 @@ function listed(tensor: Decoded<"Tensor">, type: ElementType, complain: Complain
   if (type === "int64") return tensor.int64Data;
   const { int32Data } = tensor;
   if (type === "int32") return int32Data;
-  const data = ARRAYS[type].from(int32Data);
+  const data = ELEMENT_ARRAYS[type].from(int32Data);
   const wrong = int32Data.findIndex((value, i) => data[i] !== value);
   if (wrong >= 0)
     throw complain(
