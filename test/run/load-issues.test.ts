@@ -73,6 +73,12 @@ faults: { kind: crash }
     `);
   });
 
+  it("lists a loss once, though it may be named alone or with options", () => {
+    const [issue = ""] = changed("kind: sequential,", "kind: sequential, loss: squared-eror,");
+    expect(issue).toContain("did you mean squared-error?");
+    expect(issue.match(/huber/g)).toHaveLength(1);
+  });
+
   it("asks for what is missing, the kinds listed", () => {
     expect(issuesOf("version: 1\n")).toMatchInlineSnapshot(`
       [

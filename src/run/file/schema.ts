@@ -136,14 +136,16 @@ export function schemaAt(schema: Schema, data: unknown, path: Path): Schema | un
   return here;
 }
 
-/** The words a value may be, where there is a list of them. */
-export function valuesOf(schema: Schema): readonly string[] {
+/** The words a value may be, each once, where there is a list of them. */
+export const valuesOf = (schema: Schema): readonly string[] => [...new Set(wordsOf(schema))];
+
+function wordsOf(schema: Schema): readonly string[] {
   const def = defOf(unwrap(schema));
   if (def.type === "enum") return Object.values(def.entries ?? {});
   if (def.type === "literal") return (def.values ?? []).map(String);
   if (def.type === "union") {
     const union = variantsOf(schema);
-    return union ? [...union.variants.keys()] : (def.options ?? []).flatMap(valuesOf);
+    return union ? [...union.variants.keys()] : (def.options ?? []).flatMap(wordsOf);
   }
   return [];
 }
