@@ -4,8 +4,8 @@
  *   npx tsx bench/shaping.ts
  */
 import { createRandom } from "../src/core/random.ts";
-import { machineMicros } from "../src/world/local/clock.ts";
-import { ShapedLink } from "../src/world/local/shaping.ts";
+import { machineMicros } from "../src/world/live/clock.ts";
+import { ShapedLink } from "../src/world/live/shaping.ts";
 
 const MESSAGE_BYTES = 64_000;
 const SECONDS = 2;

@@ -7,7 +7,8 @@ import type { RunEnded, RunEvent } from "../core/events.ts";
 import { createKernels } from "../core/kernels/create.ts";
 import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
-import { Supervisor } from "../world/local/supervisor.ts";
+import { Supervisor } from "../world/live/supervisor.ts";
+import { localFleet } from "../world/local/fleet.ts";
 import { opening, outcomeOf } from "./ends.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { evaluation, Judging, verdictEnds } from "./judging.ts";
@@ -86,7 +87,7 @@ export class LocalRun {
     const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
     const running = new Set([...enders].map((node) => node.id));
     return new Supervisor({
-      kind: this.#world.hosts,
+      fleet: localFleet(this.#world.hosts, names),
       names,
       taskOf: () => this.#task(),
       onEvent: (event: RunEvent) => {

@@ -27,7 +27,7 @@ const APART: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
   [/^src\/world\/(?!index)[^/]+\.ts$/, /^src\/world\/[^/]+\//, "the contract knows no world"],
   [
     /^src\/world\/(\w+)\//,
-    /^src\/world\/(?!compute\/|wire\/)(\w+)\//,
+    /^src\/world\/(?!compute\/|wire\/|bus\/|live\/)(\w+)\//,
     "a world knows no other world",
   ],
   [/^src\/sync\/within\/([\w-]+)/, /^src\/sync\/within\/([\w-]+)/, "one algorithm, one place"],

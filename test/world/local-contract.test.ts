@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
-import { FileStore } from "../../src/world/local/store.ts";
+import { FileStore } from "../../src/world/live/store.ts";
 import type { Connection } from "../../src/world/wire/contract.ts";
 import { dial } from "../../src/world/wire/dial.ts";
 import { listen } from "../../src/world/wire/listen.ts";

@@ -6,8 +6,8 @@ import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
-import { Member } from "./member.ts";
-import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
+import { Member } from "../live/member.ts";
+import { type HostPort, type HostSetup, portable, type ToHost } from "../live/protocol.ts";
 
 /** The exit code of a process whose parent is gone. */
 const ORPHANED = 70;

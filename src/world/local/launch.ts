@@ -6,7 +6,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
-import type { FromHost, HostKind, HostSetup, ToHost } from "./protocol.ts";
+import type { HostEnd, RunningHost } from "../live/fleet.ts";
+import type { FromHost, HostKind, HostSetup, ToHost } from "../live/protocol.ts";
 
 /** From source (tests, tsx) the compiled host is used: workers do not inherit a TypeScript loader. */
 const ENTRY = import.meta.url.endsWith(".ts")
@@ -15,24 +16,6 @@ const ENTRY = import.meta.url.endsWith(".ts")
 
 /** Of what a host wrote, so much is told when it dies. */
 const LAST_LINES = 8;
-
-export interface HostEnd {
-  /** "signal SIGKILL", "exit code 1", or the message of what was thrown. */
-  readonly how: string;
-  readonly lastLines: readonly string[];
-}
-
-/** The supervisor's hand on a host. */
-export interface RunningHost {
-  readonly name: string;
-  /** The process it runs in, where it has one of its own. */
-  readonly pid: number | undefined;
-  /** To a host that has ended, nothing is said. */
-  post(message: ToHost): void;
-  /** Settles when the thread or process is no more. */
-  readonly ended: Promise<HostEnd>;
-  kill(): void;
-}
 
 export const launch = (
   kind: HostKind,

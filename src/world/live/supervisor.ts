@@ -3,22 +3,17 @@
  * events into one log, and ends them. A host that dies is reported by name, with how it ended, its last lines, and
  * who then waits for whom.
  */
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { PangaeaError, TimeoutError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import { callAt, machineMicros } from "./clock.ts";
-import { launch, type RunningHost } from "./launch.ts";
+import type { Fleet, RunningHost } from "./fleet.ts";
 import { EventMerge } from "./merge.ts";
-import { type FromHost, type HostKind, restored } from "./protocol.ts";
+import { type FromHost, restored } from "./protocol.ts";
 
 export interface SupervisorOptions {
-  readonly kind: HostKind;
+  readonly fleet: Fleet;
   /** Names of the hosts; unique. */
   readonly names: readonly string[];
   /** What each is to do, for the run's part of a host. */
@@ -63,7 +58,6 @@ export class Supervisor {
   /** Called when the state of a host has changed. */
   readonly #watchers = new Set<() => void>();
   readonly #timers: (() => void)[] = [];
-  #folder: string | undefined;
   #startedAt: Micros | undefined;
   #asked = 0;
   #closing = false;
@@ -82,13 +76,10 @@ export class Supervisor {
 
   /** Starts the hosts and waits until all have joined. @throws the first failure, or TIMEOUT that says for whom. */
   async join(): Promise<void> {
-    this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
-    const { kind, names, taskOf } = this.#options;
-    const common = { names, folder: this.#folder, run: id(), token: id() };
-    const ports = kind === "threads" ? channels(names.length) : undefined;
+    const { fleet, names, taskOf } = this.#options;
+    await fleet.open();
     names.forEach((_, index) => {
-      const setup = { ...common, host: index, ports: ports?.[index], task: taskOf(index) };
-      const running = launch(kind, setup, (message) => this.#hear(member, message));
+      const running = fleet.start(index, taskOf(index), (message) => this.#hear(member, message));
       const member: Member = { index, running, state: "starting" };
       this.#members.push(member);
       running.ended.then(
@@ -149,7 +140,7 @@ export class Supervisor {
     await Promise.all(this.#members.map(({ running }) => running.ended));
     late();
     for (const forget of this.#timers) forget();
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+    await this.#options.fleet.close();
   }
 
   #hear(member: Member, message: FromHost): void {
@@ -296,21 +287,7 @@ export class Supervisor {
   }
 }
 
-/** A channel for each pair of threads: the ports of each, by the other's number. */
-function channels(count: number): readonly ReadonlyMap<number, MessagePort>[] {
-  const ports = Array.from({ length: count }, () => new Map<number, MessagePort>());
-  for (let a = 0; a < count; a++) {
-    for (let b = 0; b < a; b++) {
-      const { port1, port2 } = new MessageChannel();
-      ports[a]?.set(b, port1);
-      ports[b]?.set(a, port2);
-    }
-  }
-  return ports;
-}
-
 const gone = (state: State): boolean => state === "lost" || state === "left";
-const id = (): string => randomBytes(16).toString("hex");
 const asError = (error: unknown): PangaeaError =>
   error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error));
 const section = (title: string, lines: readonly string[]): readonly string[] =>

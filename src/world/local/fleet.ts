@@ -1,0 +1,46 @@
+/** The hosts of a run as threads or child processes of this machine, one a name. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { invariant } from "../../core/errors.ts";
+import type { Fleet } from "../live/fleet.ts";
+import type { HostKind } from "../live/protocol.ts";
+import { launch } from "./launch.ts";
+
+/** @param names of the hosts; unique. */
+export function localFleet(kind: HostKind, names: readonly string[]): Fleet {
+  const run = secret();
+  const token = secret();
+  const ports = kind === "threads" ? channels(names.length) : undefined;
+  let folder: string | undefined;
+  return {
+    open: async () => {
+      folder = await mkdtemp(join(tmpdir(), "pangaea-"));
+    },
+    start: (host, task, onMessage) => {
+      invariant(folder !== undefined, "a fleet is opened before it starts hosts");
+      const setup = { host, names, folder, run, token, ports: ports?.[host], task };
+      return launch(kind, setup, onMessage);
+    },
+    close: async () => {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A channel for each pair of threads: the ports of each, by the other's number. */
+function channels(count: number): readonly ReadonlyMap<number, MessagePort>[] {
+  const ports = Array.from({ length: count }, () => new Map<number, MessagePort>());
+  for (let a = 0; a < count; a++) {
+    for (let b = 0; b < a; b++) {
+      const { port1, port2 } = new MessageChannel();
+      ports[a]?.set(b, port1);
+      ports[b]?.set(a, port2);
+    }
+  }
+  return ports;
+}
+
+const secret = (): string => randomBytes(16).toString("hex");
