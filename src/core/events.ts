@@ -70,6 +70,30 @@ export interface MetricEvent extends At {
   readonly site?: SiteId | undefined;
 }
 
+/** A batch of a site's stream, predicted before it was learned. */
+export interface StreamEvent extends At {
+  readonly type: "stream";
+  readonly site: SiteId;
+  readonly batch: number;
+  readonly examples: number;
+  readonly errors: number;
+  /** Of the site's model after the batch, and what learning it cost in operations. */
+  readonly modelBytes: Bytes;
+  readonly flops: number;
+}
+
+/** Something that happened at a batch of a site's stream, drawn over its error. */
+export interface MarkEvent extends At {
+  readonly type: "mark";
+  readonly site: SiteId;
+  readonly batch: number;
+  /** `shift`: the stream truly changed. `drift`: the site noticed. The others: what became of its asking. */
+  readonly mark: "shift" | "drift" | "request" | "accept" | "reject";
+  readonly text?: string | undefined;
+  /** The other site, where there is one. */
+  readonly peer?: SiteId | undefined;
+}
+
 export interface FaultEvent extends At {
   readonly type: "fault";
   readonly fault: string;
@@ -116,6 +140,8 @@ export type RunEvent =
   | TrafficEvent
   | EvaluationEvent
   | MetricEvent
+  | StreamEvent
+  | MarkEvent
   | FaultEvent
   | NoteEvent
   | RunEnded;

@@ -142,6 +142,9 @@ export function applyEvent(view: RunView, event: RunEvent): void {
     case "end":
       view.end = { reason: event.reason, message: event.message };
       return;
+    case "stream":
+    case "mark":
+      return;
     default:
       event satisfies never;
   }

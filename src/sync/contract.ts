@@ -11,6 +11,7 @@ import type { Micros } from "../core/units.ts";
 import type { Learner } from "../model/learner.ts";
 import type { OptimizerSpec } from "../optimize/spec.ts";
 import type { NodeInfo, NodeProgram, World } from "../world/contract.ts";
+import type { StreamDeployment, StreamRequest } from "./streams.ts";
 
 /** Elements [start, end) of the flat array. */
 export interface Range {
@@ -150,6 +151,8 @@ export interface Between {
   open?(shard: ShardContext): BetweenShard;
   /** Reads at this clock wait for the owners' word, whatever the consistency model would allow. */
   fence?(domain: Domain, clock: number, training: Training): boolean;
+  /** Runs on streams: one program a site. Absent: this between is for training runs only. */
+  stream?(request: StreamRequest): StreamDeployment;
   /** A gate that a worker passes before its first clock (records still on their way). */
   beforeTraining?(world: World, scope: Scope): Promise<void>;
 }
