@@ -83,6 +83,12 @@ export interface World {
   readonly kernels: Kernels;
   /** Runs a step; resolves when it is done (at the modelled time in the simulated world). */
   compute(work: Work, scope: Scope): Promise<StepResult>;
+  /**
+   * Does work of the node's own that is no `Work` (a model that learns here, not in the pool) and takes the time for
+   * the operations that it answers with: modelled in the simulated world, elsewhere as long as it took or as the
+   * declared processor would. Whatever `work` awaits, no virtual time passes meanwhile. Answers the operations.
+   */
+  spend(work: () => Promise<Flops>, scope: Scope): Promise<Flops>;
   /** A condition that the world knows of, so that a deadlock report can name its waiters. */
   condition(): Condition;
   emit(event: RunEvent): void;

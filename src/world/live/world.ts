@@ -6,7 +6,7 @@ import type { NodeId } from "../../core/ids.ts";
 import type { Kernels } from "../../core/kernels/contract.ts";
 import type { Random } from "../../core/random.ts";
 import { Scope } from "../../core/scope.ts";
-import type { Bytes } from "../../core/units.ts";
+import type { Bytes, Flops } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
@@ -113,6 +113,19 @@ export class LocalWorld implements World, Network, Receiver {
       };
       paced().then(resolve, reject).finally(release);
     });
+  }
+
+  async spend(work: () => Promise<Flops>, scope: Scope): Promise<Flops> {
+    scope.throwIfCancelled();
+    const { clock } = this.#around;
+    const began = clock.now();
+    const flops = await work();
+    const early = (this.#processor?.submit(flops, began) ?? 0) - clock.now();
+    if (early > 0) await clock.sleep(early, scope);
+    // Work without a pause would keep this host's messages waiting.
+    else await new Promise((resolve) => setImmediate(resolve));
+    scope.throwIfCancelled();
+    return flops;
   }
 
   condition(): Condition {

@@ -7,7 +7,7 @@ import type { NodeId } from "../../core/ids.ts";
 import type { Kernels } from "../../core/kernels/contract.ts";
 import type { Random } from "../../core/random.ts";
 import { Scope } from "../../core/scope.ts";
-import type { Bytes, Micros } from "../../core/units.ts";
+import type { Bytes, Flops, Micros } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
@@ -140,6 +140,27 @@ export class SimulatedWorld implements World, Clock, Network {
       });
       loop.schedule(this.#parts.processor.submit(work.flops, loop.now), step);
       step.follow(result);
+    });
+  }
+
+  spend(work: () => Promise<Flops>, scope: Scope): Promise<Flops> {
+    if (scope.cancelled) return Promise.reject(scope.cancelled);
+    const { loop } = this.#around;
+    return new Promise((resolve, reject) => {
+      const take = (flops: Flops) => () => {
+        if (scope.cancelled) return reject(scope.cancelled);
+        const timer = new TimerEvent(this, () => resolve(flops));
+        timer.release = scope.onCancel((error) => {
+          loop.retire(timer);
+          reject(error);
+        });
+        loop.schedule(this.#parts.processor.submit(flops, loop.now), timer);
+      };
+      const refuse = (error: unknown) => () => reject(error);
+      // A crash meanwhile: nothing settles any more.
+      loop.hold(work().then(take, refuse), (settle) => {
+        if (this.alive) settle();
+      });
     });
   }
 
