@@ -77,6 +77,8 @@ export interface StreamEvent extends At {
   readonly batch: number;
   readonly examples: number;
   readonly errors: number;
+  /** Examples by class. */
+  readonly classCounts?: readonly number[] | undefined;
   /** Of the site's model after the batch, and what learning it cost in operations. */
   readonly modelBytes: Bytes;
   readonly flops: number;

@@ -19,6 +19,12 @@ export interface StreamSite {
   readonly stream: SiteStream;
 }
 
+/** Where the run learns of the sites' models, to keep them when it has ended. */
+export interface StreamObserver {
+  /** @param model the one that the site predicts with now; a later call for the site replaces the earlier. */
+  attach(site: SiteId, model: () => TailoredModel): void;
+}
+
 export interface StreamRequest {
   readonly sites: readonly StreamSite[];
   /** Rows of all streams; each site's program touches those of its own stream only. */
@@ -30,6 +36,7 @@ export interface StreamRequest {
   createModel(random: Random): TailoredModel;
   readonly network: NetworkFacts;
   readonly random: Random;
+  readonly observer: StreamObserver;
 }
 
 export interface StreamDeployment {
