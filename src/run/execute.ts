@@ -1,7 +1,8 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
-import { LocalRun } from "./local.ts";
+import { LiveRun, planned } from "./live.ts";
+import { localStage } from "./live-stage.ts";
 import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
 import { SimulatedRun } from "./simulated.ts";
@@ -25,7 +26,11 @@ export async function executeRun(
 ): Promise<RunOutcome> {
   const ground = await loadGround(spec, host, shared.data);
   const world = localWorld(spec);
-  if (world) return new LocalRun(spec, world, host, ground).execute();
+  if (world) {
+    const run = planned(spec, ground);
+    const stage = localStage(spec, world, ground, run.plan.programs.keys(), host);
+    return new LiveRun(run, host, stage).execute();
+  }
   return simulate(spec, host, ground, shared, title);
 }
 

@@ -25,7 +25,7 @@ const runs = ({ state }: Listed): boolean => !state.startsWith("Z");
 /** Hosts of local runs that a process has started and that live. */
 export const childrenOf = (parent: number): readonly number[] =>
   list()
-    .filter((one) => one.parent === parent && runs(one) && one.command.includes("local/entry"))
+    .filter((one) => one.parent === parent && runs(one) && one.command.includes("live/entry"))
     .map(({ pid }) => pid);
 
 /** Resolves when the process is no more. */

@@ -1,4 +1,5 @@
 /** Where the hosts of a run come from, as their supervisor sees it: this machine's threads or processes, or a cluster's agents. */
+import type { Micros } from "../../core/units.ts";
 import type { FromHost, ToHost } from "./protocol.ts";
 
 export interface HostEnd {
@@ -11,12 +12,21 @@ export interface HostEnd {
 export interface RunningHost {
   readonly name: string;
   /** The process it runs in, where it has one of its own. */
-  readonly pid: number | undefined;
+  readonly pid?: number | undefined;
   /** To a host that has ended, nothing is said. */
   post(message: ToHost): void;
   /** Settles when the thread or process is no more. */
   readonly ended: Promise<HostEnd>;
   kill(): void;
+  /** Its machine's clock as this one sees it; absent: they are the same. */
+  readonly clock?: (() => ClockReading) | undefined;
+}
+
+export interface ClockReading {
+  /** What is to be added to an instant of this machine's clock. */
+  readonly offsetMicros: Micros;
+  /** Of the request that found it out: the offset is right to half of it. */
+  readonly roundTripMicros: Micros;
 }
 
 export interface Fleet {

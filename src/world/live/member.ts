@@ -9,17 +9,13 @@ import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Store } from "../contract.ts";
 import type { Connection } from "../wire/contract.ts";
-import { dial } from "../wire/dial.ts";
-import { listen } from "../wire/listen.ts";
-import type { WireOptions } from "../wire/options.ts";
-import { connectPort } from "../wire/port-connection.ts";
 import { callAt, RunClock } from "./clock.ts";
+import { DeskLine } from "./desk.ts";
 import type { LocalHost } from "./host.ts";
-import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
+import { type Door, meet } from "./meet.ts";
+import { DESK, type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
 import { FileStore } from "./store.ts";
 
-/** Introductions wait for the slowest host; the supervisor has its own deadline. */
-const JOIN_MILLIS = 120_000;
 const FLUSH_MILLISECONDS = 50;
 /** An event may be told a little after the time that it bears. */
 const LATE_MICROS: Micros = 100_000;
@@ -31,11 +27,23 @@ export class Member {
   /** What to do at each kind of message; one that comes earlier waits. */
   readonly #handlers = new Map<ToHost["type"], (message: ToHost) => void>();
   readonly #early: ToHost[] = [];
+  readonly #desk: DeskLine;
+  readonly #relay: (host: number) => Promise<Connection>;
+  #door: Door | undefined;
+  /** Called at each new connection. */
+  #joined: () => void = () => {};
   #events: RunEvent[] = [];
 
-  constructor(setup: HostSetup, port: HostPort) {
+  /** @param relay joins a host that cannot be reached directly. */
+  constructor(
+    setup: HostSetup,
+    port: HostPort,
+    relay: (host: number) => Promise<Connection> = noRelay,
+  ) {
     this.setup = setup;
     this.#port = port;
+    this.#relay = relay;
+    this.#desk = new DeskLine((message) => port.post(message));
     port.onMessage((message) => {
       const handler = this.#handlers.get(message.type);
       if (handler) handler(message);
@@ -43,39 +51,25 @@ export class Member {
     });
   }
 
-  /** Joins all other hosts, threads over their channels and processes over sockets. */
+  /** Joins all other hosts. */
   async connect(): Promise<ReadonlyMap<number, Connection>> {
-    const { host, ports, run, token } = this.setup;
-    const options = { name: String(host), run, token, version: "local", helloMillis: JOIN_MILLIS };
-    if (ports) {
-      this.#port.post({ type: "listening" });
-      await this.#message("join");
-      const joining = [...ports.values()].map((port) => connectPort(port, options));
-      for (const connection of await Promise.all(joining)) this.#add(connection);
-    } else await this.#meet(options);
+    const missing = this.setup.names.length - 1;
+    const all = new Promise<void>((resolve) => {
+      this.#joined = () => {
+        if (this.#connections.size === missing) resolve();
+      };
+    });
+    this.#door = await meet(this.setup, {
+      post: (message) => this.#port.post(message),
+      on: (type, handler) => this.#on(type, handler),
+      arrived: (connection) => this.#add(connection),
+      relay: (host) => this.#relay(host),
+    });
+    this.#joined();
+    await all;
+    if (this.setup.meeting.kind !== "network") await this.#door.close();
     this.#port.post({ type: "joined" });
     return this.#connections;
-  }
-
-  /** Dials the hosts with a lower number; the others dial. */
-  async #meet(options: WireOptions): Promise<void> {
-    const { host, names, folder } = this.setup;
-    const missing = names.length - 1;
-    let complete: () => void = () => {};
-    const all = new Promise<void>((resolve) => {
-      complete = resolve;
-    });
-    const add = (connection: Connection): void => {
-      this.#add(connection);
-      if (this.#connections.size === missing) complete();
-    };
-    const place = (index: number) => ({ path: join(folder, `${index}.sock`) });
-    const listener = await listen(place(host), { ...options, accept: add });
-    this.#port.post({ type: "listening" });
-    await this.#message("join");
-    for (let other = 0; other < host; other++) add(await dial(place(other), options));
-    if (missing > 0) await all;
-    await listener.close();
   }
 
   /** Resolves at the common start with the clock of the run. */
@@ -110,7 +104,7 @@ export class Member {
 
   /** To the run's part of the supervisor. What it holds is copied. */
   say(what: unknown): void {
-    this.#port.post({ type: "said", what });
+    this.#desk.say({ type: "said", what });
   }
 
   /**
@@ -118,9 +112,11 @@ export class Member {
    * @param answer the run's part of the answers to the run's part of the questions.
    */
   async serve(host: LocalHost, clock: RunClock, answer: (what: unknown) => unknown): Promise<void> {
-    const flush = setInterval(() => this.#flush(clock.now() - LATE_MICROS), FLUSH_MILLISECONDS);
+    // What the supervisor has not been told of bears a time, too.
+    const told = (): Micros => Math.min(clock.now(), this.#desk.oldest() - clock.startedAt);
+    const flush = setInterval(() => this.#flush(told() - LATE_MICROS), FLUSH_MILLISECONDS);
     this.#on("waits", () => this.#port.post({ type: "waits", lines: host.waits() }));
-    this.#on("ask", ({ id, what }) => this.#port.post({ type: "answer", id, what: answer(what) }));
+    this.#on("ask", ({ id, what }) => this.#desk.say({ type: "answer", id, what: answer(what) }));
     const { reason } = await this.#message("stop");
     host.stop(reason);
     await host.ended();
@@ -130,6 +126,8 @@ export class Member {
     this.#port.post({ type: "stopped" });
     await this.#message("leave");
     await host.close();
+    await this.#door?.close();
+    await this.#desk.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
   }
 
@@ -138,10 +136,15 @@ export class Member {
   }
 
   #add(connection: Connection): void {
+    if (connection.peer === DESK) {
+      this.#desk.attach(connection);
+      return;
+    }
     const host = Number(connection.peer);
     const fits = host >= 0 && host < this.setup.names.length && !this.#connections.has(host);
     invariant(fits, `host ${connection.peer} joins once`);
     this.#connections.set(host, connection);
+    this.#joined();
     connection.ended.then(
       (error) => {
         const peer = this.setup.names[host] ?? connection.peer;
@@ -171,4 +174,8 @@ export class Member {
       else this.#early.push(message);
     }
   }
+}
+
+async function noRelay(host: number): Promise<Connection> {
+  throw new PangaeaError("UNREACHABLE", `neither this host nor host ${host} can dial the other`);
 }

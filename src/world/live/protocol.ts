@@ -1,12 +1,36 @@
-/** What a supervisor and its hosts say to each other, over a thread's port or a process's channel. */
+/** What a supervisor and its hosts say to each other, over a thread's port, a process's channel, or the bus. */
 import type { MessagePort } from "node:worker_threads";
 import { InputError, type InputIssue, PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
+import type { Credentials } from "../wire/options.ts";
 
 /** How a host is run. */
 export type HostKind = "threads" | "processes";
+
+/** Where a host of a cluster is dialled. */
+export interface HostAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How the hosts of a run find each other. */
+export type Meeting =
+  /** Threads: a channel to each other host, by its number. */
+  | { readonly kind: "channels"; readonly ports: ReadonlyMap<number, MessagePort> }
+  /** Processes of one machine: sockets in the folder. */
+  | { readonly kind: "sockets" }
+  /** Machines: the supervisor tells the addresses. */
+  | {
+      readonly kind: "network";
+      /** Port 0: any that is free. */
+      readonly listen: HostAddress;
+      /** What others dial, where it is not what this one listens at; port 0: the port that it listens at. */
+      readonly advertise: HostAddress | undefined;
+      /** Required beyond loopback. */
+      readonly credentials: Credentials | undefined;
+    };
 
 /** What a host gets when it starts. */
 export interface HostSetup {
@@ -18,17 +42,34 @@ export interface HostSetup {
   /** Of this run alone: hosts of another one are turned away. */
   readonly run: string;
   readonly token: string;
-  /** Threads: a channel to each other host, by its number. Processes meet at sockets in the folder. */
-  readonly ports: ReadonlyMap<number, MessagePort> | undefined;
+  /** Of the program: hosts of another one are turned away. */
+  readonly version: string;
+  readonly meeting: Meeting;
+  /** What this machine has for the run: folders of data, and compute threads (0: the host's own). */
+  readonly means: { readonly roots: readonly string[]; readonly threads: number };
   /** What the run's own part of a host is told. */
   readonly task: unknown;
 }
 
+/** The peer that is no host: the supervisor, where it joins the data plane to be told of copies. */
+export const DESK = "desk";
+
+/** A node that the run goes on without, or that is there again. */
+export interface Presence {
+  readonly node: NodeId;
+  readonly present: boolean;
+}
+
 export type ToHost =
-  /** All others listen: join them. */
-  | { readonly type: "join" }
+  /** All others listen: join them. In a cluster the address of each, by its number. */
+  | { readonly type: "join"; readonly addresses: readonly (HostAddress | undefined)[] }
+  /** The other end could not dial this one: dial it. */
+  | { readonly type: "dial"; readonly host: number; readonly address: HostAddress }
+  /** Neither end can dial the other. */
+  | { readonly type: "relay"; readonly host: number }
   /** Start the programs at this instant of the machine's clock. */
   | { readonly type: "go"; readonly at: Micros }
+  | { readonly type: "members"; readonly changes: readonly Presence[] }
   | { readonly type: "stop"; readonly reason: string }
   | { readonly type: "waits" }
   /** A question of the run's own part; answered with the same id. */
@@ -36,7 +77,9 @@ export type ToHost =
   | { readonly type: "leave" };
 
 export type FromHost =
-  | { readonly type: "listening" }
+  | { readonly type: "listening"; readonly address?: HostAddress | undefined }
+  /** This host cannot dial that one. */
+  | { readonly type: "unreached"; readonly host: number; readonly why: string }
   | { readonly type: "joined" }
   /** Events so far; none of before `until` will follow. */
   | { readonly type: "events"; readonly until: Micros; readonly events: readonly RunEvent[] }

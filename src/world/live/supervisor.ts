@@ -8,9 +8,9 @@ import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import { callAt, machineMicros } from "./clock.ts";
-import type { Fleet, RunningHost } from "./fleet.ts";
+import type { ClockReading, Fleet, RunningHost } from "./fleet.ts";
 import { EventMerge } from "./merge.ts";
-import { type FromHost, restored } from "./protocol.ts";
+import { type FromHost, type HostAddress, restored } from "./protocol.ts";
 
 export interface SupervisorOptions {
   readonly fleet: Fleet;
@@ -37,10 +37,14 @@ interface Member {
   readonly index: number;
   readonly running: RunningHost;
   state: State;
+  /** Where others dial it, in a cluster. */
+  address?: HostAddress | undefined;
 }
 
-/** Hosts get the instant of the start so long before it. */
+/** Hosts get the instant of the start so long before it, and so many of their round trips. */
 const START_MICROS: Micros = 50_000;
+const START_ROUND_TRIPS = 4;
+const SAME_CLOCK: ClockReading = { offsetMicros: 0, roundTripMicros: 0 };
 /** A question to a host that still lives is answered in this time, or not at all. */
 const ANSWER_MICROS: Micros = 10_000_000;
 /** Between the end of a connection and that of the host at its other end. */
@@ -88,15 +92,20 @@ export class Supervisor {
       );
     });
     await this.#all("listening");
-    for (const { running } of this.#members) running.post({ type: "join" });
+    const addresses = this.#members.map(({ address }) => address);
+    for (const { running } of this.#members) running.post({ type: "join", addresses });
     await this.#all("joined");
   }
 
   /** Starts all programs at one instant. */
   go(): void {
-    const at = machineMicros() + START_MICROS;
+    const clocks = this.#members.map(({ running }) => running.clock?.() ?? SAME_CLOCK);
+    const far = Math.max(0, ...clocks.map(({ roundTripMicros }) => roundTripMicros));
+    const at = machineMicros() + START_MICROS + START_ROUND_TRIPS * far;
     this.#startedAt = at;
-    for (const { running } of this.#members) running.post({ type: "go", at });
+    this.#members.forEach(({ running }, index) => {
+      running.post({ type: "go", at: at + (clocks[index]?.offsetMicros ?? 0) });
+    });
   }
 
   /** An event of the supervisor's own, at its place in time. */
@@ -146,6 +155,12 @@ export class Supervisor {
   #hear(member: Member, message: FromHost): void {
     switch (message.type) {
       case "listening":
+        member.address = message.address;
+        this.#become(member, "listening");
+        return;
+      case "unreached":
+        this.#unreached(member, message.host, message.why);
+        return;
       case "joined":
       case "stopped":
         this.#become(member, message.type);
@@ -178,6 +193,20 @@ export class Supervisor {
       default:
         message satisfies never;
     }
+  }
+
+  /** The other end dials; where that has failed already, both are told to have it relayed. */
+  #unreached(member: Member, host: number, why: string): void {
+    const other = this.#members[host];
+    if (!other) return;
+    const { warn } = this.#options;
+    if (member.index > host && member.address) {
+      other.running.post({ type: "dial", host: member.index, address: member.address });
+      return;
+    }
+    warn?.(`${member.running.name} and ${other.running.name} cannot dial each other (${why})`);
+    member.running.post({ type: "relay", host });
+    other.running.post({ type: "relay", host: member.index });
   }
 
   #become(member: Member, state: State): void {

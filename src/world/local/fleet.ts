@@ -6,11 +6,15 @@ import { join } from "node:path";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
 import type { Fleet } from "../live/fleet.ts";
-import type { HostKind } from "../live/protocol.ts";
-import { launch } from "./launch.ts";
+import { launch } from "../live/launch.ts";
+import type { HostKind, HostSetup, Meeting } from "../live/protocol.ts";
 
-/** @param names of the hosts; unique. */
-export function localFleet(kind: HostKind, names: readonly string[]): Fleet {
+/** @param names of the hosts; unique. @param means what each of them has of this machine. */
+export function localFleet(
+  kind: HostKind,
+  names: readonly string[],
+  means: HostSetup["means"],
+): Fleet {
   const run = secret();
   const token = secret();
   const ports = kind === "threads" ? channels(names.length) : undefined;
@@ -21,7 +25,10 @@ export function localFleet(kind: HostKind, names: readonly string[]): Fleet {
     },
     start: (host, task, onMessage) => {
       invariant(folder !== undefined, "a fleet is opened before it starts hosts");
-      const setup = { host, names, folder, run, token, ports: ports?.[host], task };
+      const own = ports?.[host];
+      const meeting: Meeting = own ? { kind: "channels", ports: own } : { kind: "sockets" };
+      const version = "local";
+      const setup = { host, names, folder, run, token, version, meeting, means, task };
       return launch(kind, setup, onMessage);
     },
     close: async () => {

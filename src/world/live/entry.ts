@@ -6,14 +6,14 @@ import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
-import { Member } from "../live/member.ts";
-import { type HostPort, type HostSetup, portable, type ToHost } from "../live/protocol.ts";
+import { Member } from "./member.ts";
+import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
 
 /** The exit code of a process whose parent is gone. */
 const ORPHANED = 70;
 /** Of the run; who is left behind takes it away. */
 let folder: string | undefined;
-const RUN_PART = new URL("../../run/local-host.js", import.meta.url).href;
+const RUN_PART = new URL("../../run/live-host.js", import.meta.url).href;
 
 /** How a host reaches files. */
 export const hostFiles = {

@@ -1,28 +1,42 @@
 /**
- * A run in the local world, as its supervisor sees it: one host a site, in real time. Hosts tell of their copies,
+ * A run in real time, as its supervisor sees it, on this machine or on many. Hosts tell of their copies,
  * which are judged here and stop the run by the same rules as in the simulated world. An evaluation bears the time
  * at which the copies were so; the run goes on while they are judged.
  */
 import type { RunEnded, RunEvent } from "../core/events.ts";
+import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
 import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
 import { Supervisor } from "../world/live/supervisor.ts";
-import { localFleet } from "../world/local/fleet.ts";
 import { opening, outcomeOf } from "./ends.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { evaluation, Judging, verdictEnds } from "./judging.ts";
-import { assembled, CopyMirror, type TimedSighting, type Told } from "./local-copies.ts";
-import type { LocalTask } from "./local-host.ts";
+import { assembled, CopyMirror, type TimedSighting, type Told } from "./live-copies.ts";
+import type { LiveTask } from "./live-host.ts";
+import type { Stage } from "./live-stage.ts";
 import type { Sighting } from "./observer.ts";
 import { type Ground, LEARNER, planRun, type RunPlan, TEST, TRAIN } from "./plan.ts";
-import type { LocalWorldSpec, RunSpec } from "./spec.ts";
+import type { RunSpec } from "./spec.ts";
+
+/** A run before it is known where its nodes run. */
+export interface Planned {
+  readonly spec: RunSpec;
+  readonly ground: Ground;
+  readonly plan: RunPlan;
+  readonly kernels: Kernels;
+}
+
+export function planned(spec: RunSpec, ground: Ground): Planned {
+  const kernels = createKernels();
+  return { spec, ground, kernels, plan: planRun(spec, ground, kernels, () => nobody) };
+}
 
 const nobody = { attach: () => {}, attachPrivate: () => {}, reached: () => {} };
 
-export class LocalRun {
+export class LiveRun {
   readonly #spec: RunSpec;
-  readonly #world: LocalWorldSpec;
+  readonly #stage: Stage;
   readonly #host: RunHost;
   readonly #ground: Ground;
   readonly #plan: RunPlan;
@@ -38,13 +52,13 @@ export class LocalRun {
   #judged: Promise<void> = Promise.resolve();
   readonly #pending: number[] = [];
 
-  constructor(spec: RunSpec, world: LocalWorldSpec, host: RunHost, ground: Ground) {
+  constructor(planned: Planned, host: RunHost, stage: Stage) {
+    const { spec, ground, plan, kernels } = planned;
     this.#spec = spec;
-    this.#world = world;
+    this.#stage = stage;
     this.#host = host;
     this.#ground = ground;
-    const kernels = createKernels();
-    this.#plan = planRun(spec, ground, kernels, () => nobody);
+    this.#plan = plan;
     const { data, model } = ground;
     this.#pool = createComputePool({
       threads: host.threads,
@@ -67,7 +81,7 @@ export class LocalRun {
     signal.addEventListener("abort", interrupt, { once: true });
     try {
       await this.#supervisor.join();
-      const notes = [this.#note()];
+      const notes = [this.#stage.note];
       for (const event of opening(this.#spec, this.#ground, this.#plan, notes))
         this.#host.onEvent(event);
       if (signal.aborted) interrupt();
@@ -77,17 +91,18 @@ export class LocalRun {
     } finally {
       signal.removeEventListener("abort", interrupt);
       await this.#supervisor.close();
+      await this.#stage.close();
       await this.#pool.close();
     }
   }
 
   #supervise(): Supervisor {
-    const { programs, enders } = this.#plan;
-    const names = [...new Set([...programs.keys()].map((node) => node.site as string))];
+    const { enders } = this.#plan;
+    const { fleet, names } = this.#stage;
     const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
     const running = new Set([...enders].map((node) => node.id));
     return new Supervisor({
-      fleet: localFleet(this.#world.hosts, names),
+      fleet,
       names,
       taskOf: () => this.#task(),
       onEvent: (event: RunEvent) => {
@@ -107,29 +122,9 @@ export class LocalRun {
     });
   }
 
-  #task(): LocalTask {
-    const { data, model } = this.#ground;
-    return {
-      spec: this.#spec,
-      world: this.#world,
-      roots: this.#host.roots,
-      threads: Math.min(1, this.#host.threads),
-      shared: this.#world.hosts === "threads" ? { data, model } : undefined,
-    };
-  }
-
-  #note(): string {
-    const { hosts, pace, links } = this.#world;
-    const { processor } = this.#spec.sites;
-    const declared =
-      processor.msPerBatch === undefined
-        ? `${processor.gflops} GFLOP/s`
-        : `${processor.msPerBatch} ms a batch`;
-    const steps =
-      pace === "declared"
-        ? `steps last at least as long as at ${declared}`
-        : "steps last as long as they take here";
-    return `local world: times are real; each site is one of this machine's ${hosts}, ${steps}, links are ${links}`;
+  #task(): LiveTask {
+    const { links, hostOf, shared } = this.#stage;
+    return { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
   }
 
   #sighted(sighting: TimedSighting): void {

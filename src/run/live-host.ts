@@ -1,4 +1,4 @@
-/** A host of a local run: plans the run as the supervisor did, and runs the programs of its own nodes. */
+/** A host of a run in real time: plans the run as the supervisor did, and runs the programs of its own nodes. */
 import type { NodeId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
@@ -9,44 +9,51 @@ import { LocalHost } from "../world/live/host.ts";
 import type { Member } from "../world/live/member.ts";
 import type { Place } from "../world/live/network.ts";
 import type { RunHost } from "./host.ts";
-import { CopyTeller } from "./local-copies.ts";
+import { CopyTeller } from "./live-copies.ts";
 import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "./plan.ts";
 import { loadGrid } from "./presets/load.ts";
-import { type LocalWorldSpec, mayLeave, processorModel, type RunSpec } from "./spec.ts";
+import { mayLeave, processorModel, type RunSpec } from "./spec.ts";
+
+export interface LiveLinks {
+  /** `declared`: steps last at least as long as on the declared processor. */
+  readonly pace: "real" | "declared";
+  /** Whether links between sites are slowed to their description. */
+  readonly shaped: boolean;
+}
 
 /** What the supervisor tells a host of the run. */
-export interface LocalTask {
+export interface LiveTask {
   readonly spec: RunSpec;
-  readonly world: LocalWorldSpec;
-  readonly roots: readonly string[];
-  /** Compute threads of the host; 0: its own. */
-  readonly threads: number;
+  readonly links: LiveLinks;
+  /** The number of each node's host. */
+  readonly hostOf: Readonly<Record<NodeId, number>>;
   /** Data and model in shared memory; a process loads them itself. */
-  readonly shared: Pick<Ground, "data" | "model"> | undefined;
+  readonly shared?: Pick<Ground, "data" | "model"> | undefined;
 }
 
 type Files = Pick<RunHost, "exists" | "readFile">;
+type Located = Files & Pick<RunHost, "roots">;
 
-/** @param names of the hosts: each is the site whose nodes run there. */
+/** Where the nodes run, and at which site they stand. */
 export function placesOf(
   nodes: Iterable<NodeInfo>,
   { topology }: Ground["grid"],
-  names: readonly string[],
+  hostOf: LiveTask["hostOf"],
 ): ReadonlyMap<NodeId, Place> {
   const site = new Map(topology.sites.map(({ id }, index) => [id as string, index]));
   return new Map(
     [...nodes].map((node) => [
       node.id,
-      { host: names.indexOf(node.site), site: site.get(node.site) ?? -1 },
+      { host: hostOf[node.id] ?? -1, site: site.get(node.site) ?? -1 },
     ]),
   );
 }
 
 export async function runHost(member: Member, files: Files): Promise<void> {
-  const { host: index, names } = member.setup;
-  const task = member.setup.task as LocalTask;
-  const { spec, world } = task;
-  const ground = await groundOf(task, files);
+  const { host: index, means } = member.setup;
+  const task = member.setup.task as LiveTask;
+  const { spec, links, hostOf } = task;
+  const ground = await groundOf(task, { ...files, roots: means.roots });
   const kernels = createKernels();
   let flush = (): void => {};
   let now = (): number => 0;
@@ -61,21 +68,22 @@ export async function runHost(member: Member, files: Files): Promise<void> {
   const plan = planRun(spec, ground, kernels, () => teller);
   const { programs } = plan;
   const compute = createComputePool({
-    threads: task.threads,
+    threads: means.threads,
     learners: { [LEARNER]: ground.model },
     datasets: { [TRAIN]: ground.data.train },
     warn: (text) => member.warn(text),
   });
-  await warmUp(spec, ground, plan, { kernels, compute, site: names[index] ?? "" });
+  const here = new Map([...programs].filter(([node]) => hostOf[node.id] === index));
+  await warmUp(spec, ground, plan, { kernels, compute, nodes: [...here.keys()] });
   const connections = await member.connect();
   const clock = await member.start();
   const host = new LocalHost({
     seed: spec.seed,
     topology: ground.grid.topology,
     host: index,
-    places: placesOf(programs.keys(), ground.grid, names),
+    places: placesOf(programs.keys(), ground.grid, hostOf),
     connections,
-    shaped: world.links === "shaped",
+    shaped: links.shaped,
     jitterMicros: spec.network.jitterMs * 1000,
     lossRate: spec.network.loss,
     duplicationRate: spec.network.duplication,
@@ -83,7 +91,7 @@ export async function runHost(member: Member, files: Files): Promise<void> {
     clock,
     kernels,
     compute,
-    pace: world.pace === "declared" ? processorModel(spec) : undefined,
+    pace: links.pace === "declared" ? processorModel(spec) : undefined,
     storeOf: (node) => member.storeOf(node),
     onEvent: (event) => {
       member.emit(event);
@@ -94,7 +102,7 @@ export async function runHost(member: Member, files: Files): Promise<void> {
   });
   now = () => clock.now();
   flush = () => host.flushTraffic();
-  host.start(new Map([...programs].filter(([node]) => node.site === names[index])));
+  host.start(here);
   await member.serve(host, clock, () => teller.all());
   await compute.close();
   member.exit();
@@ -105,10 +113,14 @@ async function warmUp(
   { batch }: RunSpec,
   { data }: Ground,
   { learner, deployment }: RunPlan,
-  host: { readonly kernels: Kernels; readonly compute: ComputePool; readonly site: string },
+  host: {
+    readonly kernels: Kernels;
+    readonly compute: ComputePool;
+    readonly nodes: readonly NodeInfo[];
+  },
 ): Promise<void> {
   const workers = deployment.domains.flatMap((domain) => domain.workers);
-  const worker = workers.find(({ node }) => node.site === host.site);
+  const worker = workers.find(({ node }) => host.nodes.some(({ id }) => id === node.id));
   if (!worker || worker.rows.length === 0) return;
   const rows = worker.rows.slice(0, batch);
   const examples = { dataset: data.train, rows };
@@ -129,7 +141,7 @@ async function warmUp(
   });
 }
 
-async function groundOf({ spec, roots, shared }: LocalTask, files: Files): Promise<Ground> {
-  if (!shared) return loadGround(spec, { ...files, roots }, new Map());
-  return { ...shared, grid: await loadGrid(spec.sites, { ...files, roots }) };
+function groundOf({ spec, shared }: LiveTask, host: Located): Promise<Ground> {
+  if (!shared) return loadGround(spec, host, new Map());
+  return loadGrid(spec.sites, host).then((grid) => ({ ...shared, grid }));
 }

@@ -6,12 +6,12 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
-import type { HostEnd, RunningHost } from "../live/fleet.ts";
-import type { FromHost, HostKind, HostSetup, ToHost } from "../live/protocol.ts";
+import type { HostEnd, RunningHost } from "./fleet.ts";
+import type { FromHost, HostKind, HostSetup, ToHost } from "./protocol.ts";
 
 /** From source (tests, tsx) the compiled host is used: workers do not inherit a TypeScript loader. */
 const ENTRY = import.meta.url.endsWith(".ts")
-  ? new URL("../../../dist/world/local/entry.js", import.meta.url)
+  ? new URL("../../../dist/world/live/entry.js", import.meta.url)
   : new URL("./entry.js", import.meta.url);
 
 /** Of what a host wrote, so much is told when it dies. */
@@ -27,7 +27,7 @@ export const launch = (
 function launchThread(setup: HostSetup, onMessage: (message: FromHost) => void): RunningHost {
   const worker = new Worker(ENTRY, {
     workerData: setup,
-    transferList: [...(setup.ports?.values() ?? [])],
+    transferList: setup.meeting.kind === "channels" ? [...setup.meeting.ports.values()] : [],
     execArgv: [],
     stdout: true,
     stderr: true,

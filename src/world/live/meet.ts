@@ -1,0 +1,133 @@
+/**
+ * How the hosts of a run join: threads over channels, processes over sockets in a folder, machines over TCP. Of two
+ * machines the one with the higher number dials; where that fails the other one does; where both fail, what they
+ * say to each other is relayed. The supervisor tells each whose turn it is.
+ */
+import { join } from "node:path";
+import { PangaeaError } from "../../core/errors.ts";
+import type { Connection, Listener } from "../wire/contract.ts";
+import { dial } from "../wire/dial.ts";
+import { listen } from "../wire/listen.ts";
+import type { WireOptions } from "../wire/options.ts";
+import { connectPort } from "../wire/port-connection.ts";
+import type { FromHost, HostAddress, HostSetup, Meeting, ToHost } from "./protocol.ts";
+
+/** Introductions wait for the slowest host; the supervisor has its own deadline. */
+const JOIN_MILLIS = 120_000;
+/** A machine that does not answer in this time is not reached. */
+const DIAL_MILLIS = 10_000;
+
+/** What joining needs of a member. */
+export interface Talk {
+  post(message: FromHost): void;
+  on<T extends ToHost["type"]>(
+    type: T,
+    handler: (message: Extract<ToHost, { readonly type: T }>) => void,
+  ): void;
+  /** A connection has come about, to a host or to the desk. */
+  arrived(connection: Connection): void;
+  /** Joins a host that cannot be dialled, nor dial. */
+  relay(host: number): Promise<Connection>;
+}
+
+/** What stays open for those who come later. */
+export interface Door {
+  close(): Promise<void>;
+}
+
+/** Begins to join the others; `talk.arrived` is called for each. */
+export function meet(setup: HostSetup, talk: Talk): Promise<Door> {
+  const { host, run, token, version, meeting } = setup;
+  const options = { name: String(host), run, token, version, helloMillis: JOIN_MILLIS };
+  if (meeting.kind === "channels") return overChannels(meeting, options, talk);
+  if (meeting.kind === "sockets") return overSockets(setup, options, talk);
+  return overNetwork(setup, meeting, options, talk);
+}
+
+const nothingOpen: Door = { close: async () => {} };
+
+async function overChannels(
+  { ports }: Extract<Meeting, { readonly kind: "channels" }>,
+  options: WireOptions,
+  talk: Talk,
+): Promise<Door> {
+  talk.post({ type: "listening" });
+  await order(talk, "join");
+  const joining = [...ports.values()].map((port) => connectPort(port, options));
+  for (const connection of await Promise.all(joining)) talk.arrived(connection);
+  return nothingOpen;
+}
+
+/** Dials the hosts with a lower number; the others dial. */
+async function overSockets(
+  { host, folder }: HostSetup,
+  options: WireOptions,
+  talk: Talk,
+): Promise<Door> {
+  const place = (index: number) => ({ path: join(folder, `${index}.sock`) });
+  const accept = (connection: Connection): void => talk.arrived(connection);
+  const listener = await listen(place(host), { ...options, accept });
+  talk.post({ type: "listening" });
+  await order(talk, "join");
+  for (let other = 0; other < host; other++) talk.arrived(await dial(place(other), options));
+  return listener;
+}
+
+async function overNetwork(
+  { host }: HostSetup,
+  { listen: place, advertise, credentials }: Extract<Meeting, { readonly kind: "network" }>,
+  options: WireOptions,
+  talk: Talk,
+): Promise<Door> {
+  const secure = credentials ? { ...options, credentials } : options;
+  const accept = (connection: Connection): void => talk.arrived(connection);
+  const refused = (error: Error): void => talk.post({ type: "warning", text: error.message });
+  const listener = await listen(place, { ...secure, accept, onRefused: refused });
+  const reach = (other: number, address: HostAddress | undefined): void => {
+    dialled(address, secure).then(accept, (error: unknown) =>
+      talk.post({ type: "unreached", host: other, why: messageOf(error) }),
+    );
+  };
+  talk.on("dial", ({ host: other, address }) => reach(other, address));
+  talk.on("relay", ({ host: other }) => {
+    talk.relay(other).then(accept, (error: unknown) =>
+      talk.post({
+        type: "broken",
+        peer: String(other),
+        failure: { ...NO_DETAILS, code: "UNREACHABLE", message: messageOf(error) },
+      }),
+    );
+  });
+  talk.post({ type: "listening", address: addressOf(listener, advertise) });
+  const { addresses } = await order(talk, "join");
+  for (let other = 0; other < host; other++) reach(other, addresses[other]);
+  return listener;
+}
+
+const NO_DETAILS = { stack: undefined, fix: undefined, issues: undefined };
+
+async function dialled(
+  address: HostAddress | undefined,
+  options: WireOptions,
+): Promise<Connection> {
+  if (!address) throw new PangaeaError("DIAL_FAILED", "it has told no address");
+  return dial(address, { ...options, helloMillis: DIAL_MILLIS });
+}
+
+function addressOf(
+  { address }: Listener,
+  advertise: HostAddress | undefined,
+): HostAddress | undefined {
+  if ("path" in address) return undefined;
+  if (!advertise) return address;
+  return { host: advertise.host, port: advertise.port === 0 ? address.port : advertise.port };
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+const order = <T extends ToHost["type"]>(
+  talk: Talk,
+  type: T,
+): Promise<Extract<ToHost, { readonly type: T }>> =>
+  new Promise((resolve) => talk.on(type, resolve));
