@@ -52,6 +52,11 @@ export interface TailoredModel {
   save(): Uint8Array;
   /** Throws PORTION_INVALID as `merge` does. */
   restore(saved: Uint8Array): void;
+  /**
+   * Becomes the mean of models of its kind and shape, as `save` wrote them, by their weights (federated averaging on
+   * streams). Only where the layout is fixed; absent: nothing to average (growing trees).
+   */
+  average?(saved: readonly Uint8Array[], weights: readonly number[]): void;
   /** Gives native memory back. */
   close(): Promise<void>;
 }
