@@ -1,8 +1,8 @@
 /** From an algorithm's options to the algorithm: the table that every new one joins with one line. */
-import { centralize } from "./between/centralize.ts";
-import { federated } from "./between/federated.ts";
+import { centralize } from "./between/centralize/centralize.ts";
+import { federated } from "./between/federated/federated.ts";
 import { gaia } from "./between/gaia/gaia.ts";
-import { none } from "./between/none.ts";
+import { none } from "./between/none/none.ts";
 import { stretched } from "./between/stretched.ts";
 import type { Between, Deployment, Training, Within } from "./contract.ts";
 import type { BetweenSpec, WithinSpec } from "./options.ts";

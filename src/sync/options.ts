@@ -3,10 +3,10 @@
  * one line here.
  */
 import { z } from "zod";
-import { CentralizeOptions } from "./between/centralize.ts";
-import { FederatedOptions } from "./between/federated.ts";
+import { CentralizeOptions } from "./between/centralize/centralize.ts";
+import { FederatedOptions } from "./between/federated/federated.ts";
 import { GaiaOptions } from "./between/gaia/options.ts";
-import { NoneOptions } from "./between/none.ts";
+import { NoneOptions } from "./between/none/none.ts";
 import { StretchedOptions } from "./between/stretched.ts";
 import { ParameterServerOptions } from "./within/parameter-server/options.ts";
 

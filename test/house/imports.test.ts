@@ -95,8 +95,8 @@ describe("imports of src", () => {
     ["src/run/x.ts", 'import type { A } from "../model/index.ts";'],
     ["src/world/simulated/x.ts", 'import { a } from "../local/world.ts";'],
     ["src/world/contract.ts", 'import { a } from "./simulated/loop.ts";'],
-    ["src/sync/between/none.ts", 'import { a } from "./gaia/gaia.ts";'],
-    ["src/sync/within/parameter-server/x.ts", 'import { a } from "../../between/none.ts";'],
+    ["src/sync/between/none/none.ts", 'import { a } from "../gaia/gaia.ts";'],
+    ["src/sync/within/parameter-server/x.ts", 'import { a } from "../../between/none/none.ts";'],
     ["src/run/x.ts", 'import { a } from "../../test/x.ts";'],
   ])("a wrong one is seen: %s: %s", (path, text) => {
     const [found] = importsOf({ path, tokens: tokensOf(text) });

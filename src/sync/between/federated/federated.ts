@@ -8,11 +8,11 @@
  * and one coordinator program a shard stands at the coordinating site.
  */
 import { z } from "zod";
-import type { NodeId } from "../../core/ids.ts";
-import { nodeId } from "../../core/ids.ts";
-import type { Random } from "../../core/random.ts";
-import type { NodeInfo, NodeProgram } from "../../world/contract.ts";
-import { messageKind } from "../../world/message.ts";
+import type { NodeId } from "../../../core/ids.ts";
+import { nodeId } from "../../../core/ids.ts";
+import type { Random } from "../../../core/random.ts";
+import type { NodeInfo, NodeProgram } from "../../../world/contract.ts";
+import { messageKind } from "../../../world/message.ts";
 import type {
   Between,
   BetweenShard,
@@ -21,9 +21,9 @@ import type {
   Range,
   ShardContext,
   Training,
-} from "../contract.ts";
-import { cut, domainPerSite } from "../domains.ts";
-import { bestConnected } from "../network.ts";
+} from "../../contract.ts";
+import { cut, domainPerSite } from "../../domains.ts";
+import { bestConnected } from "../../network.ts";
 
 export const FederatedOptions = z.strictObject({
   kind: z.literal("federated"),

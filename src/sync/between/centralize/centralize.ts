@@ -3,14 +3,14 @@
  * the policies of the sites must allow their records to move.
  */
 import { z } from "zod";
-import type { Dataset } from "../../core/dataset.ts";
-import type { NodeId, SiteId } from "../../core/ids.ts";
-import { nodeId } from "../../core/ids.ts";
-import type { NodeInfo, NodeProgram } from "../../world/contract.ts";
-import { messageKind } from "../../world/message.ts";
-import type { Between, DeployRequest, SitePlan } from "../contract.ts";
-import { stretchedDomain } from "../domains.ts";
-import { bestConnected } from "../network.ts";
+import type { Dataset } from "../../../core/dataset.ts";
+import type { NodeId, SiteId } from "../../../core/ids.ts";
+import { nodeId } from "../../../core/ids.ts";
+import type { NodeInfo, NodeProgram } from "../../../world/contract.ts";
+import { messageKind } from "../../../world/message.ts";
+import type { Between, DeployRequest, SitePlan } from "../../contract.ts";
+import { stretchedDomain } from "../../domains.ts";
+import { bestConnected } from "../../network.ts";
 
 export const CentralizeOptions = z.strictObject({
   kind: z.literal("centralize"),

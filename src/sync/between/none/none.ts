@@ -1,7 +1,7 @@
 /** Isolated learning: every site trains on its own data, and nothing crosses a border. A baseline. */
 import { z } from "zod";
-import type { Between } from "../contract.ts";
-import { domainPerSite } from "../domains.ts";
+import type { Between } from "../../contract.ts";
+import { domainPerSite } from "../../domains.ts";
 
 export const NoneOptions = z.strictObject({ kind: z.literal("none") });
 export type NoneOptions = z.infer<typeof NoneOptions>;
