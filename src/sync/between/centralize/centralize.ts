@@ -11,6 +11,7 @@ import { messageKind } from "../../../world/message.ts";
 import type { Between, DeployRequest, SitePlan } from "../../contract.ts";
 import { stretchedDomain } from "../../domains.ts";
 import { bestConnected } from "../../network.ts";
+import { centralStreams } from "./stream.ts";
 
 export const CentralizeOptions = z.strictObject({
   kind: z.literal("centralize"),
@@ -18,6 +19,8 @@ export const CentralizeOptions = z.strictObject({
   site: z.string().optional(),
   /** `all`: as many workers as the whole run has stand at that site. `own`: only its own. */
   workers: z.enum(["all", "own"]).default("all"),
+  /** On streams: batches of each site between two models from the centre. */
+  everyBatches: z.number().int().positive().default(10),
 });
 export type CentralizeOptions = z.infer<typeof CentralizeOptions>;
 
@@ -32,6 +35,7 @@ const PIECE_BYTES = 4_000_000;
 export function centralize(options: CentralizeOptions): Between {
   let shipper: NodeId | undefined;
   return {
+    stream: (request) => centralStreams(options, request),
     deploy(request) {
       const { sites, training } = request;
       const center = sites.find(({ id }) => id === options.site) ?? bestConnected(request);

@@ -10,7 +10,6 @@
 import { z } from "zod";
 import type { NodeId } from "../../../core/ids.ts";
 import { nodeId } from "../../../core/ids.ts";
-import type { Random } from "../../../core/random.ts";
 import type { NodeInfo, NodeProgram } from "../../../world/contract.ts";
 import { messageKind } from "../../../world/message.ts";
 import type {
@@ -24,6 +23,8 @@ import type {
 } from "../../contract.ts";
 import { cut, domainPerSite } from "../../domains.ts";
 import { bestConnected } from "../../network.ts";
+import { pickClients } from "./clients.ts";
+import { federatedStreams } from "./stream.ts";
 
 export const FederatedOptions = z.strictObject({
   kind: z.literal("federated"),
@@ -35,6 +36,8 @@ export const FederatedOptions = z.strictObject({
   weights: z.enum(["samples", "equal"]).default("samples"),
   /** The site that averages; by default the best-connected one. */
   coordinator: z.string().optional(),
+  /** On streams: batches of each site in a round. */
+  everyBatches: z.number().int().positive().default(10),
 });
 export type FederatedOptions = z.infer<typeof FederatedOptions>;
 
@@ -47,15 +50,6 @@ const RESULT = messageKind("federated.result", "bulk", "parameters");
 export function clocksPerRound(domain: Domain, epochs: number, batch: number): number {
   const longest = Math.max(...domain.workers.map((worker) => worker.rows.length));
   return Math.max(1, Math.ceil((epochs * longest) / batch));
-}
-
-/** The clients of a round: max(C*K, 1) of them, ascending. Every shard draws the same. */
-export function pickClients(random: Random, count: number, fraction: number): number[] {
-  const picked = Math.max(1, Math.round(fraction * count));
-  const order = Array.from({ length: count }, (_, i) => i);
-  if (picked === count) return order;
-  random.shuffle(order);
-  return order.slice(0, picked).sort((a, b) => a - b);
 }
 
 export function federated(options: FederatedOptions): Between {
@@ -80,6 +74,7 @@ export function federated(options: FederatedOptions): Between {
     open: (shard) => new Client(shard, options),
     fence: (domain, clock, training) =>
       clock % clocksPerRound(domain, options.localEpochs, training.batch) === 0,
+    stream: (request) => federatedStreams(options, request),
   };
 }
 

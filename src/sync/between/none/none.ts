@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Between } from "../../contract.ts";
 import { domainPerSite } from "../../domains.ts";
+import { isolatedStreams } from "./stream.ts";
 
 export const NoneOptions = z.strictObject({ kind: z.literal("none") });
 export type NoneOptions = z.infer<typeof NoneOptions>;
@@ -12,4 +13,5 @@ export const none = (_options: NoneOptions): Between => ({
     extra: [],
     judged: "domains",
   }),
+  stream: isolatedStreams,
 });

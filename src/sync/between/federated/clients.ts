@@ -1,0 +1,11 @@
+/** Which sites take part in a round of federated averaging. */
+import type { Random } from "../../../core/random.ts";
+
+/** The clients of a round: max(C*K, 1) of them, ascending. Every shard draws the same. */
+export function pickClients(random: Random, count: number, fraction: number): number[] {
+  const picked = Math.max(1, Math.round(fraction * count));
+  const order = Array.from({ length: count }, (_, i) => i);
+  if (picked === count) return order;
+  random.shuffle(order);
+  return order.slice(0, picked).sort((a, b) => a - b);
+}
