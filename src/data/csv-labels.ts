@@ -33,6 +33,19 @@ export function labelReader(label: LabelSchema): LabelReader {
         finish: inOrder([`at most ${threshold}`, `above ${threshold}`]),
       };
     }
+    case "levels": {
+      const { thresholds } = label;
+      return {
+        read: (text, place) => {
+          const value = numberOf(text, "the label", place);
+          return thresholds.filter((threshold) => value > threshold).length;
+        },
+        finish: inOrder([
+          `at most ${thresholds[0]}`,
+          ...thresholds.map((threshold) => `above ${threshold}`),
+        ]),
+      };
+    }
     case "groups":
       return grouped(label);
     case "class":

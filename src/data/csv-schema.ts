@@ -33,6 +33,15 @@ export const CsvSchema = z
           }),
         /** Class 1 above the threshold, else 0. */
         z.strictObject({ as: z.literal("above"), threshold: z.number() }),
+        /** How many of the thresholds, which ascend, the number is above: n thresholds make n + 1 classes. */
+        z
+          .strictObject({ as: z.literal("levels"), thresholds: z.array(z.number()).min(1) })
+          .refine(
+            ({ thresholds }) => thresholds.every((t, i) => i === 0 || t > thresholds[i - 1]!),
+            {
+              message: "thresholds ascend",
+            },
+          ),
         /** A number to predict. */
         z.strictObject({ as: z.literal("number") }),
       ])

@@ -31,6 +31,8 @@ export interface LoadedData {
   readonly test: Dataset;
   /** Sites that the data name, of the training rows. */
   readonly natural?: NaturalSites | undefined;
+  /** Names of the classes, where they are more than numbers. */
+  readonly classNames?: readonly string[] | undefined;
   /** Where the data came from: a path, or "generated". */
   readonly origin: string;
   /** What the user should be told. */
@@ -158,6 +160,7 @@ async function loadCsv(spec: Spec<"csv">, host: DataHost, random: Random): Promi
       names: natural.names,
       of: Int32Array.from(train, (row) => natural.of[row]!),
     },
+    classNames: table.classes.length > 0 ? table.classes : undefined,
     origin: files.map(({ file }) => file).join(", "),
   };
 }

@@ -1,0 +1,133 @@
+/**
+ * The two-window test: a design of our own for Cartel (the paper's test is not public). The latest batches (`now`) are
+ * compared with a longer window of those just before them (`reference`). It asks for drift
+ *
+ *   error: when err(now) - err(reference) > max(rise, deviations * sqrt(p (1 - p) (1/n_now + 1/n_reference))),
+ *          p the error of both together, `patience` batches running (a warning before that);
+ *   class: when a class that the reference does not have passes `newShare` of now, at once.
+ *
+ * After a drift the reference begins anew with the batches of `now`, and nothing is said until `now` is full again.
+ */
+import { z } from "zod";
+import type { DriftDetector, DriftState, Observation } from "./contract.ts";
+
+const count = z.number().int().positive();
+
+export const TwoWindowOptions = z.strictObject({
+  kind: z.literal("two-window"),
+  /** Batches of the reference. */
+  reference: count.default(50),
+  /** Latest batches. */
+  now: count.default(5),
+  /** Least rise of the error, 0..1. */
+  rise: z.number().gt(0).lt(1).default(0.05),
+  /** Least rise in standard deviations of the difference. */
+  deviations: z.number().positive().default(2),
+  /** Batches in a row that must show the rise. */
+  patience: count.default(2),
+  /** Share of `now` that a new class must pass. */
+  newShare: z.number().gt(0).lt(1).default(0.05),
+  /** Share of the reference up to which a class counts as absent. */
+  absentShare: z.number().min(0).lt(1).default(0),
+});
+export type TwoWindowOptions = z.infer<typeof TwoWindowOptions>;
+
+export class TwoWindow implements DriftDetector {
+  readonly #options: TwoWindowOptions;
+  readonly #now: Window;
+  readonly #reference: Window;
+  /** Batches in a row with a rise. */
+  #risen = 0;
+
+  constructor(options: TwoWindowOptions, classes: number) {
+    this.#options = options;
+    this.#now = new Window(classes);
+    this.#reference = new Window(classes);
+  }
+
+  reset(): void {
+    this.#now.clear();
+    this.#reference.clear();
+    this.#risen = 0;
+  }
+
+  observe(batch: Observation): DriftState {
+    const { now, reference } = this.#options;
+    this.#now.push({ ...batch, classCounts: batch.classCounts.slice() });
+    if (this.#now.batches > now) this.#reference.push(this.#now.shift());
+    if (this.#reference.batches > reference) this.#reference.shift();
+    // A reference shorter than `now` would make the test one of itself.
+    if (this.#reference.batches < Math.min(now, reference)) return "stable";
+    this.#risen = this.#hasRisen() ? this.#risen + 1 : 0;
+    if (this.#risen >= this.#options.patience || this.#hasNewClass()) {
+      this.#beginAnew();
+      return "drift";
+    }
+    return this.#risen > 0 ? "warning" : "stable";
+  }
+
+  #hasRisen(): boolean {
+    const { rise, deviations } = this.#options;
+    const now = this.#now;
+    const reference = this.#reference;
+    const p = (now.errors + reference.errors) / (now.examples + reference.examples);
+    const deviation = Math.sqrt(p * (1 - p) * (1 / now.examples + 1 / reference.examples));
+    const difference = now.errors / now.examples - reference.errors / reference.examples;
+    return difference > Math.max(rise, deviations * deviation);
+  }
+
+  #hasNewClass(): boolean {
+    const { newShare, absentShare } = this.#options;
+    const { classCounts: before, examples } = this.#reference;
+    return this.#now.classCounts.some(
+      (seen, c) => seen > newShare * this.#now.examples && before[c]! <= absentShare * examples,
+    );
+  }
+
+  #beginAnew(): void {
+    this.#reference.clear();
+    while (this.#now.batches > 0) this.#reference.push(this.#now.shift());
+    this.#risen = 0;
+  }
+}
+
+/** Batches in a row, and their sums. */
+class Window {
+  #batches: Observation[] = [];
+  readonly classCounts: Float64Array;
+  examples = 0;
+  errors = 0;
+
+  constructor(classes: number) {
+    this.classCounts = new Float64Array(classes);
+  }
+
+  get batches(): number {
+    return this.#batches.length;
+  }
+
+  push(batch: Observation): void {
+    this.#batches.push(batch);
+    this.#count(batch, 1);
+  }
+
+  shift(): Observation {
+    const batch = this.#batches.shift()!;
+    this.#count(batch, -1);
+    return batch;
+  }
+
+  clear(): void {
+    this.#batches = [];
+    this.classCounts.fill(0);
+    this.examples = 0;
+    this.errors = 0;
+  }
+
+  #count(batch: Observation, sign: 1 | -1): void {
+    this.examples += sign * batch.examples;
+    this.errors += sign * batch.errors;
+    for (let c = 0; c < this.classCounts.length; c++)
+      this.classCounts[c] = this.classCounts[c]! + sign * batch.classCounts[c]!;
+  }
+}
