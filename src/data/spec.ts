@@ -2,11 +2,14 @@
 import { z } from "zod";
 import { CsvSchema } from "./csv-schema.ts";
 import { SplitSpec } from "./partition.ts";
+import { StreamSpec } from "./streams/spec.ts";
 
 const count = z.number().int().positive();
 const split = SplitSpec.default({ by: "iid" });
 /** Features less their mean, over their deviation (two numbers over all training rows). */
 const standardise = z.boolean().default(false);
+/** The training rows arrive as streams, and the run is one on streams. */
+const stream = StreamSpec.optional();
 const testShare = z.number().min(0).lt(1);
 
 export const DataSpec = z.discriminatedUnion("kind", [
@@ -22,6 +25,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     fallback: z.literal("generated").optional(),
     standardise,
     split,
+    stream,
   }),
   /** Generated digits. */
   z.strictObject({
@@ -30,6 +34,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     testRows: count.default(10_000),
     standardise,
     split,
+    stream,
   }),
   /** A CSV file of ratings with a header. */
   z.strictObject({
@@ -51,6 +56,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     testPath: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
     testShare: testShare.default(0.2),
     split,
+    stream,
   }),
   /** LIBSVM text, read into dense rows. */
   z.strictObject({
@@ -62,6 +68,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
     target: z.enum(["class", "number"]).default("class"),
     testShare: testShare.default(0.2),
     split,
+    stream,
   }),
   /** A text for language models, as windows of tokens that each predict their successors. */
   z.strictObject({

@@ -3,10 +3,11 @@
  * reach, names of sites that are not there.
  */
 import { lossKind } from "../model/training-options.ts";
+import { isOnline, isTrained, streamsOrNot } from "./check-streams.ts";
 import { nearest } from "./file/nearest.ts";
 import type { Path } from "./file/source.ts";
 import type { KnownNetwork } from "./known.ts";
-import { localWorld, type RunSpec } from "./spec.ts";
+import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
 
 export interface Objection {
   readonly code: string;
@@ -31,9 +32,10 @@ const pair = (path: Path, message: string, fix: string): Objection => ({
 export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
   const siteNames = network?.sites;
   return [
-    ...modelAndData(spec),
-    ...split(spec),
-    ...target(spec),
+    ...streamsOrNot(spec),
+    ...(streamOf(spec) || isOnline(spec.model)
+      ? []
+      : [...modelAndData(spec), ...split(spec), ...target(spec)]),
     ...policy(spec, siteNames),
     ...overlay(spec, network),
     ...world(spec),
@@ -45,7 +47,7 @@ type Judged = "classes" | "numbers" | "loss alone";
 
 /** What the test set says of a model: right classes, errors of numbers, or no more than its loss. */
 function judged({ model }: RunSpec): Judged {
-  if (model.kind === "matrix-factorisation") return "numbers";
+  if (!isTrained(model) || model.kind === "matrix-factorisation") return "numbers";
   const { loss, target } = model.objectives?.[0]?.terms[0] ?? model;
   if (target !== "label") return "loss alone";
   const kind = lossKind(loss);
@@ -58,6 +60,7 @@ function judged({ model }: RunSpec): Judged {
 function modelAndData(spec: RunSpec): Objections {
   const { model, data } = spec;
   const found: Objection[] = [];
+  if (!isTrained(model)) return found;
   if (model.kind === "matrix-factorisation" && data.kind !== "ratings") {
     const message = `matrix-factorisation learns from ratings, and data.kind is ${data.kind}`;
     found.push(pair(["model", "kind"], message, "use kind: sequential, or data of kind: ratings"));
@@ -183,7 +186,7 @@ function overlay({ between }: RunSpec, network?: KnownNetwork): Objections {
 }
 
 function world(spec: RunSpec): Objections {
-  if (spec.faults.length === 0 || !localWorld(spec)) return [];
+  if (spec.faults.length === 0 || !liveWorld(spec)) return [];
   const message = "faults are injected in the simulated world only";
   return [pair(["faults"], message, "use world: simulated, or leave the faults out")];
 }

@@ -9,7 +9,8 @@ export async function loadRunData(
   host: Files,
   loaded: Map<string, LoadedData>,
 ): Promise<LoadedData> {
-  const { split: _dealtLater, ...source } = spec.data;
+  // How rows are dealt and when they arrive is decided later.
+  const { split: _split, stream: _stream, ...source } = { stream: undefined, ...spec.data };
   const key = JSON.stringify([source, spec.seed]);
   let data = loaded.get(key);
   if (!data) {

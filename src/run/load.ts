@@ -4,6 +4,7 @@
  */
 import { InputError, type InputIssue } from "../core/errors.ts";
 import { checkSpec } from "./check.ts";
+import { isOnStreams, unusedOnStreams } from "./check-streams.ts";
 import { type Finding, findings } from "./file/issues.ts";
 import type { Schema } from "./file/schema.ts";
 import { type Format, type Path, type Place, readSource, type Source } from "./file/source.ts";
@@ -42,7 +43,9 @@ export function loadExperiment(text: string, fileName: string, format: Format): 
 export function validate(source: Source): Experiment {
   const merged = merge(source, [], ExperimentFile);
   const parsed = ExperimentFile.safeParse(merged.data);
-  if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
+  const gaps = missing(merged.data);
+  if (!parsed.success || gaps.length > 0)
+    throw new InputError(issuesOf(merged, [...(parsed.error?.issues ?? []), ...gaps]));
   resolveRun(source);
   if (parsed.data.compare.length > 0) resolveEntries(source);
   return { source, file: parsed.data };
@@ -52,7 +55,9 @@ export function validate(source: Source): Experiment {
 export function resolveRun(source: Source, overrides: Overrides = {}): ResolvedRun {
   const merged = merge(source, overrides.changes ?? [], ExperimentFile);
   const parsed = ExperimentFile.safeParse(merged.data);
-  if (!parsed.success) throw new InputError(issuesOf(merged, parsed.error.issues));
+  const gaps = missing(merged.data);
+  if (!parsed.success || gaps.length > 0)
+    throw new InputError(issuesOf(merged, [...(parsed.error?.issues ?? []), ...gaps]));
   const { compare: _, ...spec } = parsed.data;
   const issues = objections(merged, spec);
   if (issues.length > 0) throw new InputError(issues);
@@ -76,9 +81,11 @@ export function resolveEntries(source: Source, overrides: Overrides = {}): reado
     const merged = merge(source, [...below, row.change, ...above], ExperimentFile);
     const { compare: _, ...data } = merged.data;
     const parsed = RunSpec.safeParse(data);
-    const found = parsed.success
-      ? objections(merged, parsed.data)
-      : issuesOf({ ...merged, data }, parsed.error.issues, RunSpec);
+    const gaps = missing(data);
+    const found =
+      parsed.success && gaps.length === 0
+        ? objections(merged, parsed.data)
+        : issuesOf({ ...merged, data }, [...(parsed.error?.issues ?? []), ...gaps], RunSpec);
     for (const issue of found) {
       const seen = issues.some((other) => sameIssue(other, issue));
       if (!seen) issues.push(issue);
@@ -123,9 +130,18 @@ function unused(skips: readonly Path[][], flags: readonly Change[]): InputIssue[
 }
 
 function objections(merged: Merged, spec: RunSpec): InputIssue[] {
-  return checkSpec(spec, knownNetwork(spec.sites)).map((objection) =>
-    placed({ at: "value", issue: objection }, merged),
-  );
+  const found = [
+    ...checkSpec(spec, knownNetwork(spec.sites)),
+    ...unusedOnStreams(spec, merged.data),
+  ];
+  return found.map((objection) => placed({ at: "value", issue: objection }, merged));
+}
+
+/** What the schema leaves to choose and a training run must have. */
+function missing(data: Merged["data"]): Parameters<typeof findings>[2] {
+  if (isOnStreams(data) || data.optimizer !== undefined) return [];
+  const message = "is missing";
+  return [{ code: "invalid_type", expected: "object", path: ["optimizer"], message }];
 }
 
 function issuesOf(

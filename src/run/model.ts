@@ -1,11 +1,12 @@
 /** The model of a run with what it needs from files: the ONNX file, what that refers to, starting weights. */
 import { readSafetensors } from "../codec/safetensors.ts";
 import { shapeOf } from "../core/dataset.ts";
-import { InputError } from "../core/errors.ts";
+import { InputError, invariant } from "../core/errors.ts";
 import type { LoadedData } from "../data/load.ts";
 import type { Model } from "../model/onnx/model.ts";
 import { readModel } from "../model/onnx/proto/read.ts";
 import type { ModelSpec, OnnxSpec } from "../model/spec.ts";
+import { isTrained } from "./check-streams.ts";
 import { type Files, findFile } from "./find-file.ts";
 import type { RunSpec } from "./spec.ts";
 
@@ -15,6 +16,7 @@ export async function loadRunModel(
   host: Files,
 ): Promise<ModelSpec> {
   const { model, seed } = spec;
+  invariant(isTrained(model), "models of streams are made by their sites");
   const base = { model, data: shapeOf(train), seed };
   if (model.kind === "matrix-factorisation")
     return train.kind === "ratings" ? { ...base, targetMean: mean(train.ratings) } : base;

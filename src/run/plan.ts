@@ -3,6 +3,7 @@
  * each node. Planning is deterministic: every host of a run plans it anew and gets the same.
  */
 import type { Dataset } from "../core/dataset.ts";
+import { invariant } from "../core/errors.ts";
 import { nodeId, type Role, type SiteId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createRandom, type Random } from "../core/random.ts";
@@ -58,6 +59,8 @@ export function planRun(
   kernels: Kernels,
   observe: (deployment: Deployment, learner: Learner) => Observer,
 ): RunPlan {
+  const { optimizer } = spec;
+  invariant(optimizer, "a training run has an optimizer");
   const random = createRandom(spec.seed, "run");
   const learner = createLearner(model);
   const sites = planSites(spec, grid, data.train, data.natural, random.stream("split"));
@@ -71,7 +74,7 @@ export function planRun(
     learner,
     dataset: data.train,
     initial,
-    optimizer: spec.optimizer,
+    optimizer,
     batch: spec.batch,
     maxClocks: spec.stop.maxClocks,
     observer: {

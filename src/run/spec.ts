@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import { DataSpec } from "../data/spec.ts";
-import { ModelOptions } from "../model/spec.ts";
+import type { StreamSpec } from "../data/streams/spec.ts";
+import { OnlineModelSpec } from "../model/online/spec.ts";
+import { MatrixFactorisationSpec, OnnxSpec, SequentialSpec } from "../model/spec.ts";
 import { OptimizerSpec } from "../optimize/spec.ts";
 import { BetweenSpec, WithinSpec } from "../sync/options.ts";
 import { type ProcessorModel, StragglerSpec } from "../world/processor.ts";
@@ -86,13 +88,40 @@ export const LocalWorldSpec = z.strictObject({
 });
 export type LocalWorldSpec = z.infer<typeof LocalWorldSpec>;
 
+/** Models of training runs and of runs on streams; check.ts says which fits. */
+export const RunModelSpec = z.discriminatedUnion("kind", [
+  SequentialSpec,
+  OnnxSpec,
+  MatrixFactorisationSpec,
+  ...OnlineModelSpec.options,
+]);
+export type RunModelSpec = z.infer<typeof RunModelSpec>;
+
+/** Real time on many machines: agents (`pangaea node`) that a NATS server joins. */
+export const ClusterWorldSpec = z.strictObject({
+  kind: z.literal("cluster"),
+  /** Servers of one NATS cluster: "nats://host:4222", "tls://host:4222". */
+  nats: z.array(z.string()).min(1).default(["nats://127.0.0.1:4222"]),
+  /** JetStream domain that keeps members and runs; by default that of the server which is connected to. */
+  domain: z.string().optional(),
+  pace: z.enum(["real", "declared"]).default("real"),
+  /** `real`: as the machines are joined. `shaped`: links between sites are slowed to their description. */
+  links: z.enum(["real", "shaped"]).default("real"),
+  /** Labels that agents must bear: `{ zone: "a" }`. */
+  labels: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  /** How long the run waits for its agents. */
+  waitSeconds: z.number().positive().default(600),
+});
+export type ClusterWorldSpec = z.infer<typeof ClusterWorldSpec>;
+
 export const RunSpec = z.strictObject({
   version: z.literal(1),
   name: z.string().min(1),
   seed: z.number().int().nonnegative().default(1),
   data: DataSpec,
-  model: ModelOptions,
-  optimizer: OptimizerSpec,
+  model: RunModelSpec,
+  /** Of training runs, which must have one; models on streams bring their own. */
+  optimizer: OptimizerSpec.optional(),
   /** Examples of one worker's mini-batch. */
   batch: count.default(32),
   sites: SitesSpec,
@@ -115,14 +144,24 @@ export const RunSpec = z.strictObject({
     })
     .prefault({}),
   faults: z.array(FaultSpec).default([]),
-  /** Virtual time, or real time on this machine. */
-  world: z.union([z.enum(["simulated", "local"]), LocalWorldSpec]).default("simulated"),
+  /** Virtual time, or real time on this machine or on many. */
+  world: z
+    .union([
+      z.enum(["simulated", "local", "cluster"]),
+      z.discriminatedUnion("kind", [LocalWorldSpec, ClusterWorldSpec]),
+    ])
+    .default("simulated"),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
 
-/** The options of the local world, where the run has it. */
-export function localWorld({ world }: RunSpec): LocalWorldSpec | undefined {
+/** How batches arrive, where the run is one on streams. */
+export const streamOf = ({ data }: RunSpec): StreamSpec | undefined =>
+  "stream" in data ? data.stream : undefined;
+
+/** The options of the world in real time, where the run has one. */
+export function liveWorld({ world }: RunSpec): LocalWorldSpec | ClusterWorldSpec | undefined {
   if (world === "local") return LocalWorldSpec.parse({ kind: "local" });
+  if (world === "cluster") return ClusterWorldSpec.parse({ kind: "cluster" });
   return world === "simulated" ? undefined : world;
 }
 

@@ -84,10 +84,10 @@ faults: { kind: crash }
       [
         "x.yaml:1:1: name: is missing (add name: text)",
         "x.yaml:1:1: data: is missing (add data: an object with kind: idx, digits, ratings, csv, libsvm, text)",
-        "x.yaml:1:1: model: is missing (add model: an object with kind: sequential, onnx, matrix-factorisation)",
-        "x.yaml:1:1: optimizer: is missing (add optimizer: an object with kind: sgd, momentum, adagrad, adam)",
+        "x.yaml:1:1: model: is missing (add model: an object with kind: sequential, onnx, matrix-factorisation, forest, svm, logistic, naive-bayes, graph)",
         "x.yaml:1:1: sites: is missing (add sites: an object)",
         "x.yaml:1:1: between: is missing (add between: an object with kind: stretched, none, centralize, federated, gaia)",
+        "x.yaml:1:1: optimizer: is missing (add optimizer: an object with kind: sgd, momentum, adagrad, adam)",
       ]
     `);
     expect(changed("{ kind: gaia }", "{ significance: 1 }")).toMatchInlineSnapshot(`

@@ -32,7 +32,7 @@ describe("--set", () => {
     const { spec } = resolveRun(source, set("optimizer.kind=adam"));
     expect(spec.optimizer).toEqual({
       kind: "adam",
-      learningRate: resolveRun(source).spec.optimizer.learningRate,
+      learningRate: resolveRun(source).spec.optimizer?.learningRate,
       schedule: { kind: "constant" },
       beta1: 0.9,
       beta2: 0.999,

@@ -1,0 +1,87 @@
+/** What a schema cannot see of runs on streams: which models, algorithms and keys go with them, and which do not. */
+import { OnlineModelSpec } from "../model/online/spec.ts";
+import type { ModelOptions } from "../model/spec.ts";
+import type { Objection } from "./check.ts";
+import { isObject } from "./file/schema.ts";
+import { type RunSpec, streamOf } from "./spec.ts";
+
+const ONLINE: readonly string[] = OnlineModelSpec.options.map((one) => one.shape.kind.value);
+/** Kinds of `between` with programs for streams. */
+const BETWEEN: readonly string[] = ["cartel", "none", "centralize", "federated"];
+
+export const isOnline = (model: RunSpec["model"]): model is OnlineModelSpec =>
+  ONLINE.includes(model.kind);
+
+/** The model of a training run. */
+export const isTrained = (model: RunSpec["model"]): model is ModelOptions => !isOnline(model);
+
+const pair = (path: Objection["path"], message: string, fix: string): Objection => ({
+  code: "IMPOSSIBLE_PAIR",
+  path,
+  message,
+  fix,
+});
+
+/** Of a run that may or may not be one on streams. */
+export function streamsOrNot(spec: RunSpec): readonly Objection[] {
+  if (streamOf(spec)) return onStreams(spec);
+  const found: Objection[] = [];
+  if (isOnline(spec.model)) {
+    const message = `a ${spec.model.kind} learns online, from streams, and the data have none`;
+    const fix = "add data.stream, or use kind: sequential";
+    found.push(pair(["model", "kind"], message, fix));
+  }
+  if ((spec.between.kind as string) === "cartel") {
+    const message = "cartel is for models that learn from streams, and the data have none";
+    found.push(pair(["between", "kind"], message, "add data.stream, or use kind: gaia"));
+  }
+  return found;
+}
+
+function onStreams({ model, between, stop, faults }: RunSpec): readonly Objection[] {
+  const found: Objection[] = [];
+  if (!isOnline(model)) {
+    const message = `a ${model.kind} model does not learn from streams`;
+    found.push(pair(["model", "kind"], message, `use kind: ${ONLINE.join(", ")}`));
+  }
+  if (!BETWEEN.includes(between.kind)) {
+    const message = `${between.kind} trains one model on data that lie there; these data are streams`;
+    found.push(pair(["between", "kind"], message, `use kind: ${BETWEEN.join(", ")}`));
+  }
+  if (between.kind === "federated" && model.kind === "forest") {
+    const message = "trees that grow have no mean, and federated averages";
+    const fix = "use model.kind: svm, logistic, naive-bayes or graph, or another between";
+    found.push(pair(["between", "kind"], message, fix));
+  }
+  for (const key of ["accuracy", "rmse", "loss", "change"] as const) {
+    if (stop[key] === undefined) continue;
+    const message = "nothing is judged apart from the streams: this is never reached";
+    const fix = "a run on streams ends with them, or at stop.maxSeconds";
+    found.push(pair(["stop", key], message, fix));
+  }
+  for (const [i, fault] of faults.entries()) {
+    if (fault.kind !== "crash" || !fault.node.includes("/worker-")) continue;
+    const message = `a site of a run on streams has no workers, and ${fault.node} is one`;
+    found.push(pair(["faults", i, "node"], message, `use ${fault.node.split("/")[0]}/peer-0`));
+  }
+  return found;
+}
+
+/** Keys that only training runs read. */
+const UNUSED = ["within", "optimizer", "batch", "evaluate"] as const;
+
+/** @param given the keys that somebody wrote. */
+export const unusedOnStreams = (spec: RunSpec, given: object): readonly Objection[] =>
+  streamOf(spec) === undefined
+    ? []
+    : UNUSED.filter((key) => Object.hasOwn(given, key)).map((key) =>
+        pair(
+          [key],
+          `${key} is not used in a run on streams`,
+          key === "batch" ? "remove it; data.stream.batch is the size of a batch" : "remove it",
+        ),
+      );
+
+/** Whether data that are not yet validated describe a run on streams. */
+export const isOnStreams = ({ data }: Readonly<Record<string, unknown>>): boolean =>
+  isObject(data) && data.stream !== undefined;
