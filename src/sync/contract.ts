@@ -94,6 +94,11 @@ export interface ShardContext {
   replace(replacement: Float32Array): void;
   /** Something changed on which waiting reads may depend. */
   changed(): void;
+  /**
+   * The live copy of a shard that joins in mid-run is here: values = copy; the domain enters at `clock`. Before this
+   * call (see `BetweenShard.joining`) nothing is answered.
+   */
+  enter(clock: number, copy: Float32Array): void;
 }
 
 /** A read that waits at an owner. */
@@ -107,6 +112,8 @@ export interface PendingRead {
 }
 
 export interface BetweenShard {
+  /** The live copy is on its way; `ShardContext.enter` ends that. Absent: a joiner begins with the run's first values. */
+  readonly joining?: boolean;
   /** A change was applied to `values` by the domain's own optimizer. */
   applied?(delta: Float32Array, indices?: Uint32Array): void;
   /** Every worker of the domain has finished `clock` clocks. */

@@ -11,6 +11,7 @@ import type { Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import type { Bytes, Flops, Micros } from "../core/units.ts";
 import type { StepResult } from "../model/learner.ts";
+import type { Members } from "./members.ts";
 import type { Header, Message, MessageKind } from "./message.ts";
 
 export interface NodeInfo {
@@ -78,6 +79,8 @@ export interface World {
   readonly node: NodeInfo;
   readonly clock: Clock;
   readonly network: Network;
+  /** Who takes part now. */
+  readonly members: Members;
   readonly random: Random;
   readonly store: Store;
   readonly kernels: Kernels;

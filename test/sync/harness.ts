@@ -230,6 +230,7 @@ function spied(between: Between, spy: Spy, shards: ToyOutcome["shards"]): Betwee
       },
       replace: (values) => shard.replace(values),
       changed: () => shard.changed(),
+      enter: (clock, copy) => shard.enter(clock, copy),
     };
     const beside = open(context);
     (shards as { context: ShardContext; between: BetweenShard }[]).push({

@@ -63,32 +63,65 @@ export class LocalNetwork {
   readonly #flows = new Map<string, Flow>();
   readonly #links = new Map<string, ShapedLink>();
   readonly #outboxes = new Map<number, Outbox>();
+  readonly #connections = new Map<number, Connection>();
   readonly #inbox: Inbox;
   readonly #onFailure: (error: PangaeaError) => void;
+  readonly #scope: Scope;
+  readonly #present: (node: NodeId) => boolean;
 
-  /** @param onFailure told of parcels that no honest host sends, and of connections that refuse to carry. */
+  /**
+   * @param onFailure told of parcels that no honest host sends, and of connections that refuse to carry.
+   * @param present whether a node takes part now: to one that does not, nothing is sent.
+   */
   constructor(
     options: LocalNetworkOptions,
     scope: Scope,
     onFailure: (error: PangaeaError) => void,
+    present: (node: NodeId) => boolean = () => true,
   ) {
     this.#options = options;
+    this.#scope = scope;
+    this.#present = present;
     this.#traffic = new Traffic(options.topology);
     this.#inbox = new Inbox((parcel) => this.#receivers.get(parcel.to)?.receive(parcel));
     this.#onFailure = onFailure;
-    const onBroken = (error: unknown): void =>
-      onFailure(
-        error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error)),
-      );
-    for (const [host, connection] of options.connections) {
-      this.#outboxes.set(host, new Outbox(connection, scope, onBroken));
-    }
+    for (const [host, connection] of options.connections) this.#join(host, connection);
   }
 
   /** Takes what comes from other hosts, what has come before first. All nodes of this host are attached. */
   open(): void {
-    for (const [host, connection] of this.#options.connections)
-      connection.receive((parcel) => this.#arrived(parcel, host));
+    for (const [host, connection] of this.#options.connections) this.#listen(host, connection);
+  }
+
+  /** A host that joins when the network is open. */
+  connect(host: number, connection: Connection): void {
+    this.disconnect(host);
+    this.#join(host, connection);
+    this.#listen(host, connection);
+  }
+
+  /** Forgets the way to a host that has left, and what waits for it. */
+  disconnect(host: number): void {
+    this.#outboxes.delete(host);
+    this.#connections.delete(host);
+    for (const [key, { from, to }] of this.#flows)
+      if (from.host === host || to.host === host) this.#flows.delete(key);
+  }
+
+  #join(host: number, connection: Connection): void {
+    const onBroken = (error: unknown): void =>
+      this.#onFailure(
+        error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error)),
+      );
+    this.#outboxes.set(host, new Outbox(connection, this.#scope, onBroken));
+    this.#connections.set(host, connection);
+  }
+
+  /** What still comes over a connection that was forgotten is dropped. */
+  #listen(host: number, connection: Connection): void {
+    connection.receive((parcel) => {
+      if (this.#connections.get(host) === connection) this.#arrived(parcel, host);
+    });
   }
 
   attach(id: NodeId, receiver: Receiver): void {
@@ -112,6 +145,7 @@ export class LocalNetwork {
       this.#inbox.push(parcel);
       return;
     }
+    if (!this.#present(to)) return;
     const flow = this.#flow(from, to);
     if (kind.carries === "records") this.checkPolicy(from, to, name);
     const bytes = bytesOnWire(wireBytes({ kind, header, payload }));
@@ -131,7 +165,7 @@ export class LocalNetwork {
   }
 
   backlog(from: NodeId, to: NodeId): Bytes {
-    return from === to ? 0 : this.#flow(from, to).backlog.bytes;
+    return from === to || !this.#present(to) ? 0 : this.#flow(from, to).backlog.bytes;
   }
 
   async drained(
@@ -181,7 +215,8 @@ export class LocalNetwork {
   /** From another host: it speaks for its own nodes only, and to those that stand here. */
   #arrived(parcel: Parcel, host: number): void {
     const sender = this.#options.places.get(parcel.from);
-    if (sender?.host === host && this.#receivers.has(parcel.to)) {
+    const here = this.#options.places.get(parcel.to)?.host === this.#options.host;
+    if (sender?.host === host && here) {
       this.#receivers.get(parcel.to)?.receive(parcel);
       return;
     }

@@ -10,6 +10,7 @@ import type { Bytes, Flops } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, MessageKind } from "../message.ts";
 import type { Processor } from "../processor.ts";
 import type { Parcel } from "../wire/contract.ts";
@@ -32,6 +33,8 @@ export interface NodeParts {
   readonly node: NodeInfo;
   readonly store: Store;
   readonly random: Random;
+  /** What the host knew when the node began. */
+  readonly members: MemberView;
   /** A step lasts at least as long as it would take here; absent: as long as it takes. */
   readonly processor: Processor | undefined;
 }
@@ -50,6 +53,7 @@ export class LocalWorld implements World, Network, Receiver {
   /** Cancelled when the run stops. */
   readonly scope = new Scope();
   readonly #around: Surroundings;
+  readonly #members: MemberView;
   readonly #processor: Processor | undefined;
   readonly #handlers = new Map<string, Handling>();
   /** Messages that came before their handler. */
@@ -64,12 +68,27 @@ export class LocalWorld implements World, Network, Receiver {
     this.kernels = around.kernels;
     this.random = parts.random;
     this.store = parts.store;
+    this.#members = parts.members;
     this.#processor = parts.processor;
     around.network.attach(this.node.id, this);
   }
 
   get network(): Network {
     return this;
+  }
+
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** News of who takes part. */
+  hear(change: MemberChange): void {
+    if (this.#ended) return;
+    try {
+      this.#members.apply(change);
+    } catch (error) {
+      this.#around.onFailure(this.node.id, error);
+    }
   }
 
   send(
@@ -155,7 +174,7 @@ export class LocalWorld implements World, Network, Receiver {
   }
 
   receive(parcel: Parcel): void {
-    if (this.#ended) return;
+    if (this.#ended || !this.#members.present(parcel.from)) return;
     const handling = this.#handlers.get(parcel.kind);
     const early = this.#early.get(parcel.kind);
     if (handling && !early) this.#call(handling, parcel);
@@ -173,7 +192,7 @@ export class LocalWorld implements World, Network, Receiver {
   }
 
   #call({ kind, handler }: Handling, { from, to, queue, header, payload }: Parcel): void {
-    if (this.#ended) return;
+    if (this.#ended || !this.#members.present(from)) return;
     try {
       if (queue !== kind.queue) {
         throw new PangaeaError("WRONG_SENDER", `"${kind.name}" came from ${from} as ${queue}`);

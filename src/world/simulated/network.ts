@@ -69,7 +69,7 @@ export class SimulatedNetwork {
       uplink: new Wire<Packet>(this.#loop, bandwidth),
       downlink: new Wire<Packet>(this.#loop, bandwidth),
       flows: new Map(),
-      life: new Life(),
+      life: new Life(0),
       receive: () => false,
     };
     this.#ports.set(id, port);
@@ -104,9 +104,14 @@ export class SimulatedNetwork {
   /** What a node had not yet put on the wire is lost; its flows begin anew. */
   crash(port: Port): void {
     port.life.diedAt = this.#loop.now;
-    port.life = new Life();
+    port.life = new Life(port.life.incarnation);
     port.uplink.clear();
     for (const flow of port.flows.values()) flow.backlog = new Backlog();
+  }
+
+  /** A slot that was left is filled again. */
+  fill(port: Port, incarnation: number): void {
+    port.life = new Life(incarnation);
   }
 
   /** Cuts both directions between two sites. */
@@ -149,9 +154,12 @@ export class SimulatedNetwork {
         return false;
       case "downlink":
         if (bulk && !flow.to.downlink.left(packet)) return false;
-        return packet.last && flow.to.receive(message, flow.from.id);
+        return packet.last && flow.to.receive(message, flow.from.id, packet.life.incarnation);
       case "loopback":
-        return packet.life === flow.from.life && flow.to.receive(message, flow.from.id);
+        return (
+          packet.life === flow.from.life &&
+          flow.to.receive(message, flow.from.id, packet.life.incarnation)
+        );
     }
   }
 

@@ -10,6 +10,12 @@ import type { Wire } from "./wire.ts";
 /** One incarnation of a sender: what had not left its uplink when it died is lost. */
 export class Life {
   diedAt: Micros = Number.POSITIVE_INFINITY;
+  /** How often the slot was filled in mid-run before it: a restart keeps it. */
+  readonly incarnation: number;
+
+  constructor(incarnation: number) {
+    this.incarnation = incarnation;
+  }
 }
 
 /** Bulk bytes of a flow that have not yet left over the last shared link. */
@@ -49,7 +55,7 @@ export interface Port {
   readonly flows: Map<NodeId, Flow>;
   life: Life;
   /** Hands over a message that has arrived; true when a program saw it. */
-  receive: (message: Message, from: NodeId) => boolean;
+  receive: (message: Message, from: NodeId, incarnation: number) => boolean;
 }
 
 /** What happens to a message on its way; shared by its chunks. */

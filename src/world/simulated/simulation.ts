@@ -13,11 +13,20 @@ import type { Bytes, Micros } from "../../core/units.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { NodeInfo, NodeProgram } from "../contract.ts";
 import { nodeFailed } from "../failure.ts";
+import type { MemberChange, MemberRules } from "../members.ts";
 import { Processor, type ProcessorModel } from "../processor.ts";
 import type { Topology } from "../topology.ts";
 import type { TrafficTotal } from "../traffic.ts";
-import { checkFaults, type FaultSpec, toMicros } from "./faults.ts";
+import {
+  checkFaults,
+  DETECTED_AFTER_SECONDS,
+  type FaultSpec,
+  targetsOf,
+  toMicros,
+  vacantAtStart,
+} from "./faults.ts";
 import { EventLoop } from "./loop.ts";
+import { Membership } from "./membership.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { MemoryStore } from "./store.ts";
 import { TimerEvent } from "./waits.ts";
@@ -40,6 +49,12 @@ export interface SimulationOptions {
   /** Bytes of each message on each wire beyond its frame and 40 bytes a segment of 1460. Default 0. */
   readonly overheadBytes?: Bytes;
   readonly faults?: readonly FaultSpec[];
+  /** Who leaves with whom, and who may join. Default: everybody for themselves. */
+  readonly rules?: MemberRules;
+  /** A node hears of a change of members after 0 to this. Default 20 ms. */
+  readonly newsMicros?: Micros;
+  /** Slots have been left or filled; at first: those that are vacant from the start. */
+  readonly onMembers?: (changes: readonly MemberChange[]) => void;
   /** May training records leave this site? Default: never. */
   readonly recordsMayLeave?: (from: SiteId) => boolean;
   readonly onEvent: (event: RunEvent) => void;
@@ -53,7 +68,7 @@ export interface SimulationResult {
 }
 
 interface SimulatedNode {
-  readonly parts: NodeParts;
+  parts: NodeParts;
   program: NodeProgram | undefined;
   /** The incarnation that runs now. */
   world: SimulatedWorld | undefined;
@@ -66,6 +81,13 @@ const MOST_LINES = 40;
 
 const ALWAYS = { alive: true };
 
+const NEWS_MICROS: Micros = 20_000;
+
+const EVERYBODY_FOR_THEMSELVES: MemberRules = {
+  withdrawal: (leaving) => leaving,
+  refusal: () => undefined,
+};
+
 export class Simulation {
   readonly #options: SimulationOptions;
   readonly #loop: EventLoop;
@@ -73,6 +95,7 @@ export class Simulation {
   readonly #around: Surroundings;
   readonly #nodes = new Map<NodeId, SimulatedNode>();
   readonly #sites: ReadonlyMap<string, number>;
+  readonly #membership: Membership;
   /** Nodes that have been started and have not ended. */
   #running = 0;
   #stopped = false;
@@ -119,18 +142,31 @@ export class Simulation {
         restarting: false,
       });
     }
-    this.#plan(options.faults ?? []);
+    const faults = options.faults ?? [];
+    this.#membership = new Membership(
+      vacantAtStart(faults, options.nodes),
+      this.#loop,
+      root.stream("members"),
+      options.newsMicros ?? NEWS_MICROS,
+    );
+    this.#plan(faults);
+    const vacant = this.#membership.truth.changes();
+    if (vacant.length > 0) options.onMembers?.(vacant);
   }
 
   now(): Micros {
     return this.#loop.now;
   }
 
-  /** The node's program; it runs from the present virtual time, and again after a crash with a restart. */
+  /**
+   * The node's program; it runs from the present virtual time, and again after a crash with a restart. That of a vacant
+   * slot runs when somebody joins.
+   */
   start(id: NodeId, program: NodeProgram): void {
     const node = this.#node(id);
     invariant(node.program === undefined, `${id} was started already`);
     node.program = program;
+    if (!this.#membership.truth.present(id)) return;
     this.#running++;
     this.#at(this.#loop.now, () => this.#begin(node, program));
   }
@@ -199,11 +235,11 @@ export class Simulation {
       this.#running--;
       return;
     }
-    const world = new SimulatedWorld(this.#around, node.parts);
+    const world = new SimulatedWorld(this.#around, node.parts, this.#membership.view());
     node.world = world;
     const ended = (): void => {
       world.end();
-      node.world = undefined;
+      if (node.world === world) node.world = undefined;
       this.#running--;
     };
     Scope.run((scope) => program(world, scope), world.scope).then(ended, (error: unknown) => {
@@ -251,29 +287,98 @@ export class Simulation {
     checkFaults(faults, new Set(this.#nodes.keys()), new Set(this.#sites.keys()));
     for (const fault of faults) {
       const at = toMicros(fault.at);
-      if (fault.kind === "crash") this.#at(at, () => this.#crash(fault.node, fault.restartAfter));
+      if (fault.kind === "crash") this.#at(at, () => this.#crash(fault));
+      else if (fault.kind === "leave") this.#at(at, () => this.#leave(fault.target));
+      else if (fault.kind === "join") this.#at(at, () => this.#join(fault.target));
       else if (fault.kind === "partition") this.#planPartition(fault, at);
       else this.#planDelay(fault, at);
     }
   }
 
-  #crash(id: string, restartAfter: number | undefined): void {
+  #crash({ node: id, restartAfter, detectAfter }: FaultSpec & { kind: "crash" }): void {
     const node = this.#node(id);
-    if (!node.world || this.#failure || this.#stopped) return;
+    if (!node.world || this.#over) return;
     this.#report("crash", id);
-    node.world.crash();
-    node.world = undefined;
+    this.#kill(node);
+    const later = (seconds: number, then: () => void): void =>
+      this.#at(this.#loop.now + toMicros(seconds), then);
     if (restartAfter === undefined) {
-      this.#running--;
+      const { incarnation } = node.parts.port.life;
+      later(detectAfter ?? DETECTED_AFTER_SECONDS, () => {
+        if (node.parts.port.life.incarnation === incarnation) this.#leave(id);
+      });
       return;
     }
     node.restarting = true;
-    this.#at(this.#loop.now + toMicros(restartAfter), () => {
+    this.#running++;
+    later(restartAfter, () => {
       if (!node.restarting) return;
       node.restarting = false;
       this.#report("restart", id);
       this.#begin(node, node.program!);
     });
+  }
+
+  get #over(): boolean {
+    return this.#stopped || this.#failure !== undefined;
+  }
+
+  /** Nothing of its program happens any more. */
+  #kill(node: SimulatedNode): void {
+    if (node.restarting) this.#running--;
+    node.restarting = false;
+    if (!node.world) return;
+    node.world.crash();
+    node.world = undefined;
+    this.#running--;
+  }
+
+  /** A node, or all nodes of a site, and whoever is of no use without them. */
+  #leave(target: string): void {
+    const { truth } = this.#membership;
+    const leaving = targetsOf(target, this.#options.nodes).filter((id) => truth.present(id));
+    if (leaving.length === 0 || this.#over) return;
+    this.#report("leave", target);
+    try {
+      const { withdrawal } = this.#options.rules ?? EVERYBODY_FOR_THEMSELVES;
+      const all = withdrawal(leaving, truth);
+      for (const id of all) this.#kill(this.#node(id));
+      this.#change(false, all);
+    } catch (error) {
+      this.#failure = { error };
+      this.#cancelAll(`${target} left`);
+    }
+  }
+
+  #join(target: string): void {
+    const { truth } = this.#membership;
+    const joining = targetsOf(target, this.#options.nodes).filter((id) => !truth.present(id));
+    if (joining.length === 0 || this.#over) return;
+    const { refusal } = this.#options.rules ?? EVERYBODY_FOR_THEMSELVES;
+    const why = refusal(joining, truth);
+    if (why !== undefined) {
+      this.#options.onEvent({ t: this.#loop.now, type: "note", text: `${target} ${why}` });
+      return;
+    }
+    this.#report("join", target);
+    for (const { node, incarnation } of this.#change(true, joining)) {
+      const slot = this.#node(node);
+      this.#network.fill(slot.parts.port, incarnation);
+      // Another machine: it brings no store.
+      slot.parts = { ...slot.parts, store: new MemoryStore() };
+      if (!slot.program) continue;
+      this.#running++;
+      this.#begin(slot, slot.program);
+    }
+  }
+
+  #change(present: boolean, nodes: readonly NodeId[]): readonly MemberChange[] {
+    const listeners = [...this.#nodes].flatMap(([id, { world }]) =>
+      world ? [[id, world] as const] : [],
+    );
+    const changes = this.#membership.change(present, nodes, listeners);
+    this.#options.onMembers?.(changes);
+    return changes;
   }
 
   #planPartition(fault: FaultSpec & { kind: "partition" }, at: Micros): void {

@@ -11,6 +11,7 @@ import type { Bytes, Flops, Micros } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, Message, MessageKind } from "../message.ts";
 import type { Processor } from "../processor.ts";
 import type { EventLoop } from "./loop.ts";
@@ -40,6 +41,13 @@ export interface NodeParts {
   readonly createRandom: () => Random;
 }
 
+interface Letter {
+  readonly message: Message;
+  readonly from: NodeId;
+  /** Of the sender. */
+  readonly incarnation: number;
+}
+
 export class SimulatedWorld implements World, Clock, Network {
   readonly node: NodeInfo;
   readonly store: Store;
@@ -53,16 +61,21 @@ export class SimulatedWorld implements World, Clock, Network {
   #random: Random | undefined;
   readonly #handlers = new Map<string, Handler>();
   /** Reliable messages that came before their handler. */
-  #early: Map<string, { readonly message: Message; readonly from: NodeId }[]> | undefined;
+  #early: Map<string, Letter[]> | undefined;
+  /** Messages from incarnations that this node has not heard of yet. */
+  #strange: Letter[] = [];
+  readonly #members: MemberView;
   readonly #conditions: Condition[] = [];
 
-  constructor(around: Surroundings, parts: NodeParts) {
+  constructor(around: Surroundings, parts: NodeParts, members: MemberView) {
     this.#around = around;
     this.#parts = parts;
+    this.#members = members;
     this.node = parts.node;
     this.store = parts.store;
     this.kernels = around.kernels;
-    parts.port.receive = (message, from) => this.#receive(message, from);
+    parts.port.receive = (message, from, incarnation) =>
+      this.#receive({ message, from, incarnation });
   }
 
   get clock(): Clock {
@@ -71,6 +84,22 @@ export class SimulatedWorld implements World, Clock, Network {
 
   get network(): Network {
     return this;
+  }
+
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** News of who takes part. */
+  hear(change: MemberChange): void {
+    try {
+      this.#members.apply(change);
+    } catch (error) {
+      this.#around.onFailure(this.node.id, error);
+    }
+    const strange = this.#strange;
+    this.#strange = [];
+    for (const letter of strange) this.#receive(letter);
   }
 
   get random(): Random {
@@ -101,7 +130,8 @@ export class SimulatedWorld implements World, Clock, Network {
     header: Header,
     payload: readonly ArrayBufferView[] = NO_PAYLOAD,
   ): void {
-    if (this.alive) this.#around.network.send(this.#parts.port, to, kind, header, payload);
+    if (!this.alive || !this.#members.present(to)) return;
+    this.#around.network.send(this.#parts.port, to, kind, header, payload);
   }
 
   handle(kind: MessageKind, handler: Handler): void {
@@ -197,7 +227,14 @@ export class SimulatedWorld implements World, Clock, Network {
       });
   }
 
-  #receive(message: Message, from: NodeId): boolean {
+  #receive(letter: Letter): boolean {
+    const { message, from, incarnation } = letter;
+    const heard = this.#members.hears(from, incarnation);
+    if (heard === "never") return false;
+    if (heard === "after the news") {
+      this.#strange.push(letter);
+      return false;
+    }
     const { name, lossy } = message.kind;
     const handler = this.#handlers.get(name);
     const early = this.#early?.get(name);
@@ -206,15 +243,16 @@ export class SimulatedWorld implements World, Clock, Network {
       return true;
     }
     if (lossy) return false;
-    if (early) early.push({ message, from });
-    else (this.#early ??= new Map()).set(name, [{ message, from }]);
+    if (early) early.push(letter);
+    else (this.#early ??= new Map()).set(name, [letter]);
     return false;
   }
 
   #deliverEarly(name: string, handler: Handler): void {
     const early = this.#early?.get(name) ?? [];
     this.#early?.delete(name);
-    for (const { message, from } of early) this.#call(handler, message, from);
+    for (const { message, from, incarnation } of early)
+      if (this.#members.hears(from, incarnation) === "now") this.#call(handler, message, from);
   }
 
   #call(handler: Handler, message: Message, from: NodeId): void {

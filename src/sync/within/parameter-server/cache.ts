@@ -14,7 +14,7 @@ import { lowerBound } from "../../../core/sorted.ts";
 import type { Micros } from "../../../core/units.ts";
 import { scheduleFactor } from "../../../optimize/schedule.ts";
 import type { World } from "../../../world/contract.ts";
-import type { Message } from "../../../world/message.ts";
+import type { Header, Message } from "../../../world/message.ts";
 import {
   type Between,
   type Domain,
@@ -24,7 +24,7 @@ import {
   type WorkerPlan,
 } from "../../contract.ts";
 import { trainedOf } from "../../state.ts";
-import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
+import { ENTER, PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
 
 /** An own update that may not be in what the owners sent. */
@@ -68,6 +68,8 @@ export class ParameterCache {
   readonly #byNode = new Map<string, Shard>();
   readonly #condition: Condition;
   #writes: OwnWrite[] = [];
+  /** The number of this incarnation, which the owners send back to a joiner. */
+  #expected: number | undefined;
 
   constructor(setup: CacheSetup, world: World) {
     this.#setup = setup;
@@ -89,6 +91,8 @@ export class ParameterCache {
       // What an earlier incarnation of this node asked for is not ours, or the same again.
       const clock = message.header["clock"] as number;
       if (!shard?.asked.has(clock)) return;
+      const joins = message.header["joins"];
+      if (clock === RECOVERY && joins !== this.#expected) return;
       if (shard.arrived.some((other) => other.header["clock"] === clock)) return;
       shard.arrived.push(message);
       this.#condition.notify();
@@ -260,23 +264,45 @@ export class ParameterCache {
    * asks for the values of just that clock.
    */
   async recover(scope: Scope): Promise<number> {
+    await this.#fetch({}, "the parameters after a restart", scope);
+    return this.#begin(Math.min(...this.#shards.map((shard) => shard.own)));
+  }
+
+  /**
+   * In mid-run: fetches the live copy. Every owner counts this worker from its answer on, at the clock that all others
+   * have finished there; it begins at the latest of these clocks, and tells the owners.
+   */
+  async join(scope: Scope): Promise<number> {
+    const { members, node } = this.#world;
+    this.#expected = members.incarnation(node.id);
+    await this.#fetch({ joins: this.#expected }, "the live copy", scope);
+    const clock = this.#begin(Math.max(...this.#shards.map((shard) => shard.own)));
+    for (const shard of this.#shards) {
+      const header = { clock, worker: this.#setup.worker.number };
+      this.#world.network.send(shard.owner.node.id, ENTER, header);
+    }
+    return clock;
+  }
+
+  async #fetch(more: Header, what: string, scope: Scope): Promise<void> {
     for (const shard of this.#shards) {
       shard.asked.set(RECOVERY, undefined);
       const header = { clock: RECOVERY, need: 0, own: 0, worker: this.#setup.worker.number };
-      this.#world.network.send(shard.owner.node.id, PULL, header);
+      this.#world.network.send(shard.owner.node.id, PULL, { ...header, ...more });
     }
-    await this.#condition.until(
-      () => this.#shards.every((shard) => shard.arrived.length > 0),
-      { what: "the parameters after a restart" },
-      scope,
-    );
+    const open = (): Shard[] => this.#shards.filter((shard) => shard.arrived.length === 0);
+    const whom = (): string[] => open().map(({ owner }) => owner.node.id);
+    await this.#condition.until(() => open().length === 0, { what, whom }, scope);
     for (const shard of this.#shards) this.#install(shard);
-    const started = Math.min(...this.#shards.map((shard) => shard.own));
+  }
+
+  /** Under BSP only the values of just that clock will do. */
+  #begin(clock: number): number {
     if (this.#setup.options.consistency === "bsp") {
       for (const shard of this.#shards) shard.completed = shard.own = RECOVERY;
-      if (started === 0) this.#world.kernels.copy(this.values, this.#setup.training.initial);
+      if (clock === 0) this.#world.kernels.copy(this.values, this.#setup.training.initial);
     }
-    return started;
+    return clock;
   }
 
   #fenced(clock: number): boolean {

@@ -10,8 +10,14 @@ export const PUSH = messageKind("ps.push", "bulk", "update");
  */
 export const PULL = messageKind("ps.pull", "control", "control");
 
-/** The clock number of the pull after a restart: the whole range as it is, and how many own clocks are in. */
+/**
+ * The clock number of the pull after a restart: the whole range as it is, and how many own clocks are in. A joiner adds
+ * `joins`, its incarnation: the owner counts it from the answer on.
+ */
 export const RECOVERY = -1;
 
-/** Owner to worker: `{ clock, completed, own, held, waited }` and the values. */
+/** A joiner's second word to every owner: `{ clock, worker }`, the clock at which it enters. */
+export const ENTER = messageKind("ps.enter", "control", "control");
+
+/** Owner to worker: `{ clock, completed, own, held, waited }` (to a joiner also `joins`) and the values. */
 export const VALUES = messageKind("ps.values", "bulk", "parameters");

@@ -6,6 +6,11 @@
  * on who arrives first. SSP and TAP apply at arrival (Ho et al., "More Effective Distributed ML via a
  * Stale Synchronous Parallel Parameter Server", NIPS'13). A vector clock holds, per worker, how many of its
  * clocks are in; a push that is already in is dropped, so a restarted worker may repeat itself.
+ *
+ * A worker that leaves is taken out of the vector clock. Under BSP its pushes of clocks that are not complete are
+ * dropped: one owner may have got such a push and another not, and dropped they agree. The mean of a clock is over the
+ * workers whose pushes are in it; SSP and TAP divide by the number that takes part when the push comes. A worker that
+ * joins asks every owner for the values; each counts it from its answer on, so that no clock is closed without it.
  */
 import { decodeIndices } from "../../../codec/indices.ts";
 import type { NodeId } from "../../../core/ids.ts";
@@ -13,6 +18,7 @@ import type { Scope } from "../../../core/scope.ts";
 import type { Micros } from "../../../core/units.ts";
 import { createRule, type Rule } from "../../../optimize/rule.ts";
 import type { World } from "../../../world/contract.ts";
+import type { MemberChange } from "../../../world/members.ts";
 import type { Message } from "../../../world/message.ts";
 import type {
   Between,
@@ -25,7 +31,8 @@ import type {
   Training,
 } from "../../contract.ts";
 import { trainedOf } from "../../state.ts";
-import { PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
+import { WorkerClocks } from "./clocks.ts";
+import { ENTER, PULL, PUSH, RECOVERY, VALUES } from "./messages.ts";
 import type { ParameterServerOptions } from "./options.ts";
 
 interface WaitingRead extends PendingRead {
@@ -33,6 +40,8 @@ interface WaitingRead extends PendingRead {
   readonly worker: number;
   readonly need: number;
   readonly own: number;
+  /** The incarnation of a joiner, with its first read. */
+  readonly joins: number | undefined;
   /** When it came. */
   readonly since: Micros;
   /** Sites that held it back, once any did. */
@@ -64,8 +73,7 @@ export class ShardOwner implements ShardContext {
   readonly #between: BetweenShard | undefined;
   /** Position of a worker in the domain, by its number in the run. */
   readonly #position = new Map<number, number>();
-  /** Clocks finished, per worker of the domain. */
-  readonly #completed: Int32Array;
+  readonly #clocks: WorkerClocks;
   /** Clocks that every worker has finished. */
   #minimum = 0;
   /** BSP: the pushes of a clock, by worker position, until all are in. */
@@ -110,13 +118,20 @@ export class ShardOwner implements ShardContext {
       },
       kernels,
     );
-    this.#completed = new Int32Array(this.domain.workers.length);
+    const { members } = world;
+    const first = (node: NodeId): boolean =>
+      members.present(node) && members.incarnation(node) === 0;
+    this.#clocks = new WorkerClocks(
+      this.domain.workers.map(({ node }) => ({ counted: first(node.id) })),
+    );
     this.domain.workers.forEach((worker, position) => {
       this.#position.set(worker.number, position);
     });
+    members.watch((change) => this.#member(change));
     this.#between = setup.between.open?.(this);
     world.network.handle(PUSH, (message) => this.#push(message));
     world.network.handle(PULL, (message, from) => this.#pull(message, from));
+    world.network.handle(ENTER, (message) => this.#enter(message));
     if (setup.judged) this.training.observer.attach(this.domain.id, this.#range, this.values);
   }
 
@@ -144,6 +159,12 @@ export class ShardOwner implements ShardContext {
     this.#serve();
   }
 
+  enter(clock: number, copy: Float32Array): void {
+    this.replace(copy);
+    this.#minimum = clock;
+    this.#serve();
+  }
+
   /** Whom the reads here wait for: workers that are behind, or what the between says. */
   waitingFor(): readonly string[] {
     const whom = new Set<string>();
@@ -154,30 +175,30 @@ export class ShardOwner implements ShardContext {
   #push(message: Message): void {
     const clock = message.header["clock"] as number;
     const position = this.#position.get(message.header["worker"] as number);
-    if (position === undefined || clock < (this.#completed[position] as number)) return;
+    if (position === undefined || clock < this.#clocks.of(position)) return;
+    if (!this.#clocks.counts(position)) return;
     if (this.#setup.options.consistency === "bsp") {
       const pushes = this.#pushes.get(clock) ?? new Array(this.domain.workers.length);
       if (pushes[position] !== undefined) return;
       this.#pushes.set(clock, pushes);
       pushes[position] = message;
-      this.#completed[position] = clock + 1;
     } else {
-      this.#applyAll([message], clock);
-      this.#completed[position] = clock + 1;
+      this.#applyAll([message], clock, this.#clocks.count);
     }
+    this.#clocks.finished(position, clock + 1);
     this.#advance();
   }
 
   /** Every clock that all workers have now finished. */
   #advance(): void {
-    const minimum = this.#completed.reduce((least, clock) => Math.min(least, clock));
+    const minimum = this.#clocks.minimum(this.#minimum);
     while (this.#minimum < minimum) {
       const clock = this.#minimum;
-      const pushes = this.#pushes.get(clock);
-      if (pushes) {
-        this.#pushes.delete(clock);
+      const pushes = this.#pushes.get(clock)?.filter((push) => push !== undefined) ?? [];
+      this.#pushes.delete(clock);
+      if (pushes.length > 0) {
         if (this.#previous) this.world.kernels.copy(this.#previous, this.values);
-        this.#applyAll(pushes as Message[], clock);
+        this.#applyAll(pushes, clock, pushes.length);
       }
       this.#minimum = clock + 1;
       // Judged before the mirrors have their say: what has come from them by now depends on times.
@@ -189,25 +210,45 @@ export class ShardOwner implements ShardContext {
     this.#serve();
   }
 
-  #applyAll(pushes: readonly Message[], clock: number): void {
-    if (this.training.learner.workingSet) this.#applySparse(pushes, clock);
-    else this.#apply(pushes, clock);
+  /** A worker of this domain has left; one that joins speaks for itself. */
+  #member({ node, present }: MemberChange): void {
+    const position = this.domain.workers.findIndex((worker) => worker.node.id === node);
+    if (present || position < 0) return;
+    this.#reads = this.#reads.filter((read) => read.from !== node);
+    const bsp = this.#setup.options.consistency === "bsp";
+    this.#clocks.leave(position, bsp ? this.#minimum : Number.POSITIVE_INFINITY);
+    for (const pushes of this.#pushes.values()) pushes[position] = undefined;
+    this.#advance();
+  }
+
+  /** A joiner has seen all owners and begins at the latest of their clocks. */
+  #enter({ header }: Message): void {
+    const position = this.#position.get(header["worker"] as number);
+    if (position === undefined || !this.#clocks.counts(position)) return;
+    this.#clocks.enter(position, header["clock"] as number);
+    this.#advance();
+  }
+
+  /** @param share the changes are divided by so many. */
+  #applyAll(pushes: readonly Message[], clock: number, share: number): void {
+    if (this.training.learner.workingSet) this.#applySparse(pushes, clock, share);
+    else this.#apply(pushes, clock, share);
   }
 
   /** Sums the pushes in the given order, divides, and lets the rule change the values. */
-  #apply(pushes: readonly Message[], clock: number): void {
+  #apply(pushes: readonly Message[], clock: number, share: number): void {
     const { kernels } = this.world;
     kernels.copy(this.#sum, pushes[0]?.payload[0] as Float32Array);
     for (let i = 1; i < pushes.length; i++) {
       kernels.add(this.#sum, pushes[i]?.payload[0] as Float32Array);
     }
-    kernels.scale(this.#sum, 1 / this.domain.workers.length);
+    kernels.scale(this.#sum, 1 / share);
     this.#rule.delta(this.#sum, clock, this.#delta);
     this.add(this.#delta);
     this.#between?.applied?.(this.#delta);
   }
 
-  #applySparse(pushes: readonly Message[], clock: number): void {
+  #applySparse(pushes: readonly Message[], clock: number, share: number): void {
     const { kernels } = this.world;
     const length = this.values.length;
     const touched = this.#touched;
@@ -229,7 +270,7 @@ export class ShardOwner implements ShardContext {
     const indices = union.subarray(0, count);
     const gradient = new Float32Array(count);
     kernels.take(gradient, this.#sum, indices);
-    kernels.scale(gradient, 1 / this.domain.workers.length);
+    kernels.scale(gradient, 1 / share);
     const delta = this.#delta.subarray(0, count);
     this.#rule.sparseDelta(indices, gradient, clock, delta);
     this.addSparse(indices, delta);
@@ -245,6 +286,7 @@ export class ShardOwner implements ShardContext {
       clock: header["clock"] as number,
       need: header["need"] as number,
       own: header["own"] as number,
+      joins: header["joins"],
       indices: encoded ? decodeIndices(encoded, this.values.length) : undefined,
       ticket: this.#between?.admit?.() ?? 0,
       since: this.world.clock.now(),
@@ -254,12 +296,13 @@ export class ShardOwner implements ShardContext {
   }
 
   #serve(): void {
-    if (this.#reads.length === 0) return;
+    if (this.#reads.length === 0 || this.#between?.joining) return;
     const reads = this.#reads;
     this.#reads = [];
     for (const read of reads) {
       const inDomain = this.#minimum >= read.need && this.#ownIn(read);
-      if (inDomain && (this.#between?.ready(read) ?? true)) this.#answer(read);
+      if (read.joins !== undefined) this.#answerJoiner(read);
+      else if (inDomain && (this.#between?.ready(read) ?? true)) this.#answer(read);
       else {
         if (inDomain) read.blockers = this.#between?.waitingFor(read) ?? [];
         this.#reads.push(read);
@@ -272,7 +315,15 @@ export class ShardOwner implements ShardContext {
   }
 
   #ownClock(read: WaitingRead): number {
-    return this.#completed[this.#position.get(read.worker) ?? -1] ?? 0;
+    return this.#clocks.of(this.#position.get(read.worker) ?? -1);
+  }
+
+  /** From now on no clock is closed without it. */
+  #answerJoiner(read: WaitingRead): void {
+    const position = this.#position.get(read.worker);
+    if (position === undefined) return;
+    this.#clocks.enter(position, this.#minimum);
+    this.#answer(read);
   }
 
   #answer(read: WaitingRead): void {
@@ -302,6 +353,7 @@ export class ShardOwner implements ShardContext {
         own: bsp ? completed : this.#ownClock(read),
         held: this.world.clock.now() - read.since,
         waited: read.blockers.join(),
+        ...(read.joins === undefined ? {} : { joins: read.joins }),
       },
       [payload],
     );
@@ -318,7 +370,7 @@ export class ShardOwner implements ShardContext {
   #blockers(read: WaitingRead): readonly string[] {
     if (this.#minimum < read.need) {
       return this.domain.workers
-        .filter((_, position) => (this.#completed[position] as number) < read.need)
+        .filter((_, at) => this.#clocks.counts(at) && this.#clocks.of(at) < read.need)
         .map((worker) => worker.node.id);
     }
     return this.#between?.waitingFor(read) ?? [];

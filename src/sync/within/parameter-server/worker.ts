@@ -92,11 +92,11 @@ function outLength({ learner, batch, dataset }: Training): number {
   return Math.ceil(batch * (itemWidth + userWidth));
 }
 
-/** After a crash: how many clocks the owners already have of this worker. */
+/** The first clock: after a crash, how many the owners already have of this worker; in mid-run, where they are. */
 async function restarted(cache: ParameterCache, world: World, scope: Scope): Promise<number> {
   if ((await world.store.get("started")) === undefined) {
     await world.store.put("started", new Uint8Array(1));
-    return 0;
+    return world.members.incarnation(world.node.id) > 0 ? cache.join(scope) : 0;
   }
   return cache.recover(scope);
 }
