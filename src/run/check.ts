@@ -2,9 +2,10 @@
  * What a schema cannot see: keys that are valid alone and impossible together, targets that nothing can
  * reach, names of sites that are not there.
  */
+
+import { nearest } from "../core/nearest.ts";
 import { lossKind } from "../model/training-options.ts";
 import { isOnline, isTrained, streamsOrNot } from "./check-streams.ts";
-import { nearest } from "./file/nearest.ts";
 import type { Path } from "./file/source.ts";
 import type { KnownNetwork } from "./known.ts";
 import { liveWorld, type RunSpec, streamOf } from "./spec.ts";

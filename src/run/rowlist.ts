@@ -1,9 +1,10 @@
 /**
  * The list of rows of a comparison: as the file has it, or made on the fly from names of algorithms. The
- * same data and nodes on one local network (`lan`) are always a row.
+ * same data and nodes on one local network (`lan`) are always a row, except of runs on streams.
  */
 import { InputError, type InputIssue } from "../core/errors.ts";
-import { nearest } from "./file/nearest.ts";
+import { nearest } from "../core/nearest.ts";
+import { isOnStreams } from "./check-streams.ts";
 import { isObject, variantsOf } from "./file/schema.ts";
 import type { Data, Path, Place, Source } from "./file/source.ts";
 import { type Change, expandDots, merge } from "./merge.ts";
@@ -39,7 +40,8 @@ export function compareChanges(
     }
     seen.add(name);
   }
-  if (seen.has(LAN_NAME)) return rows;
+  // Streams arrive at their own pace, on whatever network.
+  if (seen.has(LAN_NAME) || isOnStreams(merge(source, flags, ExperimentFile).data)) return rows;
   const place = (): Place => ({ file: "added by compare" });
   return [{ name: LAN_NAME, change: { data: LAN, place } }, ...rows];
 }

@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { InputIssue } from "../../core/errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../core/nearest.ts";
 import {
   expectation,
   isObject,

@@ -3,7 +3,7 @@
  * a value there is called in plain words.
  */
 import type { z } from "zod";
-import { editDistance } from "./nearest.ts";
+import { editDistance } from "../../core/nearest.ts";
 import type { Path } from "./source.ts";
 
 export type Schema = z.core.$ZodType;
