@@ -1,7 +1,7 @@
 /** What `pangaea/sync` offers to the outside: the contracts of the two tiers and the algorithms in them. */
 export { createBetween, createWithin } from "./algorithms.ts";
 export { CentralizeOptions } from "./between/centralize/centralize.ts";
-export { FederatedOptions } from "./between/federated/federated.ts";
+export { FederatedOptions } from "./between/federated/options.ts";
 export { GaiaOptions, Overlay, ThresholdSchedule } from "./between/gaia/options.ts";
 export { NoneOptions } from "./between/none/none.ts";
 export { StretchedOptions } from "./between/stretched.ts";

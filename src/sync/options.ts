@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { CentralizeOptions } from "./between/centralize/centralize.ts";
-import { FederatedOptions } from "./between/federated/federated.ts";
+import { FederatedOptions } from "./between/federated/options.ts";
 import { GaiaOptions } from "./between/gaia/options.ts";
 import { NoneOptions } from "./between/none/none.ts";
 import { StretchedOptions } from "./between/stretched.ts";

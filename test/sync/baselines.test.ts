@@ -6,8 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { TextDataset } from "../../src/core/dataset.ts";
 import type { ClockEvent, RunEvent } from "../../src/core/events.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { pickClients } from "../../src/sync/between/federated/clients.ts";
-import { clocksPerRound } from "../../src/sync/between/federated/federated.ts";
+import { clocksPerRound, pickClients } from "../../src/sync/between/federated/clients.ts";
 import { bytesOnWire, FRAME_BYTES } from "../../src/world/message.ts";
 import {
   MILLI,
