@@ -2,11 +2,14 @@
 import type { LoadedData } from "../data/load.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
+import { clusterStage } from "./live-cluster.ts";
 import { localStage } from "./live-stage.ts";
 import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
 import { SimulatedRun } from "./simulated.ts";
-import { localWorld, type RunSpec } from "./spec.ts";
+import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
+import { loadStreamGround } from "./stream-plan.ts";
+import { SimulatedStreamRun } from "./stream-run.ts";
 
 /** Things that runs of one comparison share. */
 export interface Shared {
@@ -24,11 +27,16 @@ export async function executeRun(
   shared: Shared = newShared(),
   title = spec.name,
 ): Promise<RunOutcome> {
+  if (streamOf(spec)) return executeStreams(spec, host, shared.data);
   const ground = await loadGround(spec, host, shared.data);
-  const world = localWorld(spec);
+  const world = liveWorld(spec);
   if (world) {
     const run = planned(spec, ground);
-    const stage = localStage(spec, world, ground, run.plan.programs.keys(), host);
+    const nodes = run.plan.programs.keys();
+    const stage =
+      world.kind === "local"
+        ? localStage(spec, world, ground, nodes, host)
+        : await clusterStage(spec, world, nodes, host);
     return new LiveRun(run, host, stage).execute();
   }
   return simulate(spec, host, ground, shared, title);
@@ -52,4 +60,14 @@ async function simulate(
     recordings.set(key, { name: title, recording });
   }
   return outcome;
+}
+
+/** A run on streams. */
+async function executeStreams(
+  spec: RunSpec,
+  host: RunHost,
+  loaded: Map<string, LoadedData>,
+): Promise<RunOutcome> {
+  const ground = await loadStreamGround(spec, host, loaded);
+  return new SimulatedStreamRun(spec, host, ground).execute();
 }

@@ -2,6 +2,7 @@
  * What a run leaves beside its event log, as bytes to be written: the resolved specification with the
  * origin of every value, and the models. Reading and writing files is the caller's business.
  */
+import { writeHeaded } from "../codec/headed.ts";
 import { writeSafetensors } from "../codec/safetensors.ts";
 import { type Layout, viewOf } from "../model/layout.ts";
 import { inferenceModel } from "../model/onnx/inference.ts";
@@ -31,7 +32,8 @@ export const specFile = ({ name, spec, origins }: ResolvedRun): OutFile => ({
 
 /**
  * models/SITE.safetensors where the sites' models differ; model.safetensors where there is one for all;
- * model.onnx with the model for all, or else the first site's.
+ * model.onnx with the model for all, or else the first site's. Of a run on streams: models/SITE.tailored, what the model
+ * saved behind a small JSON header.
  */
 export function modelFiles(name: string, outcome: RunOutcome, view: RunView): OutFile[] {
   const { layout, graph, models, global } = outcome;
@@ -62,6 +64,11 @@ export function modelFiles(name: string, outcome: RunOutcome, view: RunView): Ou
     );
     files.push({ path: "model.onnx", content });
   }
+  for (const { site, saved, ...about } of outcome.tailored ?? [])
+    files.push({
+      path: `models/${site}.tailored`,
+      content: writeHeaded({ run: name, site, ...about, framework: "pangaea" }, saved),
+    });
   return files;
 }
 

@@ -6,7 +6,9 @@ import type { RunEvent } from "../core/events.ts";
 import type { SiteId } from "../core/ids.ts";
 import type { Layout } from "../model/layout.ts";
 import type { Model } from "../model/onnx/model.ts";
+import type { ClusterAccess } from "../world/cluster/access.ts";
 import type { RunSpec } from "./spec.ts";
+import type { SavedModel } from "./stream-models.ts";
 
 export interface RunHost {
   /** Folders in which relative paths of data and grid files are looked for, in order. */
@@ -19,6 +21,8 @@ export interface RunHost {
   readonly onEvent: (event: RunEvent) => void;
   /** Something about this machine that the user should know once (no part of the run's log). */
   readonly warn?: ((text: string) => void) | undefined;
+  /** Keys and certificates, for runs in the cluster world. */
+  readonly cluster?: ClusterAccess | undefined;
 }
 
 /** What is left when a run has ended. */
@@ -32,4 +36,6 @@ export interface RunOutcome {
   readonly models: readonly { readonly site: SiteId; readonly parameters: Float32Array }[];
   /** The one global model, where there is one; `origin` says how it came about ("mean of the sites' copies"). */
   readonly global: { readonly parameters: Float32Array; readonly origin: string } | undefined;
+  /** Of a run on streams: the sites' models. */
+  readonly tailored?: readonly SavedModel[] | undefined;
 }

@@ -1,5 +1,6 @@
 /** One row of a comparison: what a run cost and what it reached, from its view and its specification. */
 import type { RunSpec } from "./spec.ts";
+import { measureStreams, type StreamMeasures } from "./stream-measures.ts";
 import { meets, type RunView, type Target } from "./view.ts";
 
 /** The JSON of `compare --json`; times in seconds, sizes in bytes. */
@@ -34,6 +35,8 @@ export interface CompareRow {
   readonly wireSeconds?: number | undefined;
   /** Mean share of the parameters whose update was significant, where there is such a thing. */
   readonly significantFraction?: number | undefined;
+  /** Of a run on streams. */
+  readonly streams?: StreamMeasures | undefined;
   /** With several seeds: how many, and the spread of what differs between them. */
   readonly seeds?: number | undefined;
   readonly spread?: Readonly<Record<string, Spread>> | undefined;
@@ -99,6 +102,7 @@ export function compareRow(view: RunView, spec: RunSpec, name = view.name): Comp
     waitSeconds: workerMean(view, "waitMicros"),
     ...(wired ? { wireSeconds: workerMean(view, "wireMicros") } : {}),
     ...(significant === undefined ? {} : { significantFraction: significant }),
+    ...(view.streams ? { streams: measureStreams(view.streams) } : {}),
   };
 }
 
@@ -184,6 +188,7 @@ export function mergeSeeds(rows: readonly CompareRow[]): CompareRow {
   const means = Object.fromEntries(
     NUMBERS.filter((key) => spread[key]).map((key) => [key, spread[key]!.mean]),
   );
+  const streams = meanMeasures(rows, spread);
   const reached = first.reachedTarget === null ? null : rows.every((row) => row.reachedTarget);
   const ends = new Set(rows.map((row) => row.end));
   return {
@@ -191,8 +196,27 @@ export function mergeSeeds(rows: readonly CompareRow[]): CompareRow {
     ...means,
     reachedTarget: reached,
     final: { ...final, loss: final.loss ?? null },
+    ...(streams ? { streams } : {}),
     end: [...ends].join(", "),
     seeds: rows.length,
     spread,
   };
+}
+
+/** Means of the measures of streams; where a seed has none (nothing shifted), of those that have. */
+function meanMeasures(
+  rows: readonly CompareRow[],
+  spread: Record<string, Spread>,
+): StreamMeasures | undefined {
+  const all = rows.flatMap(({ streams }) => streams ?? []);
+  const [first] = all;
+  if (!first) return undefined;
+  const means = Object.keys(first).map((key) => {
+    const values = all
+      .map((one) => one[key as keyof StreamMeasures])
+      .filter((value) => value !== null);
+    if (values.length > 0) spread[`streams.${key}`] = spreadOf(values);
+    return [key, values.length > 0 ? mean(values) : null] as const;
+  });
+  return Object.fromEntries(means) as unknown as StreamMeasures;
 }

@@ -5,6 +5,7 @@
  */
 import type { Metrics, RunEnded, RunEvent } from "../core/events.ts";
 import type { StopSpec } from "./spec.ts";
+import { applyToStreams, emptyStreams, type StreamsView } from "./stream-view.ts";
 
 /** What a run aims at; several goals are met together. */
 export type Target = Pick<StopSpec, "accuracy" | "rmse" | "loss">;
@@ -81,6 +82,8 @@ export interface RunView {
   readonly faults: { readonly seconds: number; readonly fault: string; readonly target: string }[];
   /** Seconds at which the target was met first. */
   reachedAt: number | undefined;
+  /** Of a run on streams. */
+  streams: StreamsView | undefined;
   end: { readonly reason: RunEnded["reason"]; readonly message: string | undefined } | undefined;
 }
 
@@ -105,6 +108,7 @@ export const emptyView = (): RunView => ({
   notes: [],
   faults: [],
   reachedAt: undefined,
+  streams: undefined,
   end: undefined,
 });
 
@@ -117,6 +121,12 @@ export function foldEvents(events: Iterable<RunEvent>): RunView {
 /** Takes one more event into the view, in the order of the log. */
 export function applyEvent(view: RunView, event: RunEvent): void {
   view.seconds = Math.max(view.seconds, event.t / 1e6);
+  if (event.type === "stream" || event.type === "mark") view.streams ??= emptyStreams();
+  apply(view, event);
+  if (view.streams) applyToStreams(view.streams, event, view.wanBytes);
+}
+
+function apply(view: RunView, event: RunEvent): void {
   switch (event.type) {
     case "run":
       start(view, event);
