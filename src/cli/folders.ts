@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   writeFileSync,
   writeSync,
@@ -20,6 +21,11 @@ import type { Io } from "./io.ts";
 /** The package's own folder. */
 export const packageRoot = (): string =>
   resolve(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** The package's own version. */
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string })
+    .version;
 
 /** Where downloads are kept, by the XDG rule. */
 export const cacheFolder = ({ env }: Io): string =>

@@ -10,10 +10,21 @@ export interface CommonOptions {
 /** What `pangaea export` writes. */
 export const EXPORT_FORMATS = ["onnx", "safetensors", "npz"] as const;
 
-const WORLDS = ["simulated", "local"] as const;
+const WORLDS = ["simulated", "local", "cluster"] as const;
 const HOSTS = ["threads", "processes"] as const;
 
-export interface RunOptions extends CommonOptions {
+/** How a cluster is reached. */
+export interface ClusterOptions {
+  readonly nats?: readonly string[] | undefined;
+  readonly domain?: string | undefined;
+  readonly keys?: string | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
+export interface RunOptions extends CommonOptions, ClusterOptions {
   readonly world?: (typeof WORLDS)[number] | undefined;
   readonly hosts?: (typeof HOSTS)[number] | undefined;
   readonly seed?: number | undefined;
@@ -49,13 +60,38 @@ export const withCommon = (command: Command): Command =>
     .option("--json", "print JSON on stdout, and nothing else there")
     .option("--debug", "print the stack of an error");
 
+const withCluster = (command: Command): Command =>
+  command
+    .option("--nats <urls>", "servers of the cluster (default: nats://127.0.0.1:4222)", list)
+    .option("--domain <name>", "JetStream domain that keeps members and runs")
+    .option("--keys <folder>", "keys as `pangaea keys` makes them")
+    .option("--tls-ca <file>", "authority of the certificates, for NATS and between hosts")
+    .option("--tls-cert <file>", "this machine's certificate")
+    .option("--tls-key <file>", "the key of the certificate")
+    .option("--insecure", "without keys; on loopback only");
+
+export const withNode = (command: Command): Command =>
+  withCluster(withCommon(command))
+    .requiredOption("--site <name>", "the site where this machine stands")
+    .option("--roles <roles>", "what it runs: worker, server", list, ["worker", "server"])
+    .option("--name <id>", "of the agent (default: from site, machine and process)")
+    .option("--listen <address>", "host[:port] for other hosts (default: 127.0.0.1)")
+    .option("--advertise <address>", "host[:port] that others dial, if it is not that")
+    .option("--label <key=value>", "what runs may ask for (repeatable)", collect)
+    .option("--slots <n>", "runs at a time", positive, 1)
+    .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
+    .option("--threads <n>", "compute threads of a host; 0: its own", whole(0), 1)
+    .option("--once <run>", "take this run alone, and end with it");
+
 export const withRun = (command: Command): Command =>
-  withCommon(command)
+  withCluster(withCommon(command))
     .option("--seed <n>", "seed of all chance, in place of the file's", whole(0))
     .option("--out <dir>", "folder for log, models and report (default: runs/<name>-<n>)")
     .option("--set <key=value>", "change a key: --set stop.maxClocks=100 (repeatable)", collect)
     .addOption(
-      new Option("--world <world>", "virtual time, or real time on this machine").choices(WORLDS),
+      new Option("--world <world>", "virtual time, or real time on this machine or many").choices(
+        WORLDS,
+      ),
     )
     .addOption(
       new Option("--hosts <kind>", "with --world local: what each site's nodes run in").choices(

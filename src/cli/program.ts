@@ -1,14 +1,13 @@
 /** The verbs and their options. Everything heavy is imported by the verb that needs it. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { DataOptions } from "./commands/data.ts";
 import type { ExportOptions } from "./commands/export.ts";
 import type { KeysOptions } from "./commands/keys.ts";
 import type { ModelCommandOptions } from "./commands/model.ts";
+import type { NodeOptions } from "./commands/node.ts";
 import type { CompareOptions } from "./commands/run.ts";
 import type { Engine } from "./engine.ts";
-import { packageRoot } from "./folders.ts";
+import { packageVersion } from "./folders.ts";
 import type { Io } from "./io.ts";
 import {
   type CommonOptions,
@@ -17,6 +16,7 @@ import {
   positive,
   type RunOptions,
   withCommon,
+  withNode,
   withRun,
 } from "./options.ts";
 
@@ -30,6 +30,8 @@ const EXAMPLES = `Examples:
   pangaea run examples/softmax-quick.yaml               a few seconds
   pangaea run my.yaml --set between.significance=0.02   change a key
   pangaea compare my.yaml --between stretched,gaia --within bsp,ssp:3
+  pangaea node --site oregon --nats tls://hub:4222 --keys keys     serve a cluster's runs at a site
+  pangaea run my.yaml --world cluster --nats tls://hub:4222 --keys keys
   pangaea report runs/my-1                              the report again, from the log
   pangaea model mine.onnx --tensors                     what it is made of and what would be trained
   pangaea export runs/my-1 --format onnx                the trained model for other programs
@@ -65,10 +67,6 @@ export async function runCli(
   }
 }
 
-const version = (): string =>
-  (JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string })
-    .version;
-
 function buildProgram(
   io: Io,
   engine: () => Promise<Engine>,
@@ -79,7 +77,7 @@ function buildProgram(
     .addHelpText("beforeAll", "")
     .addHelpText("before", `${EXAMPLES}`)
     .addHelpText("after", PAGE)
-    .version(version(), "--version", "print the version")
+    .version(packageVersion(), "--version", "print the version")
     .exitOverride()
     .showHelpAfterError("(--help shows what there is)")
     .configureOutput({
@@ -138,6 +136,7 @@ function buildProgram(
       done(await modelCommand(file, options, io));
     });
 
+  addNode(program, io, done);
   addData(program, io, done);
   addKeys(program, io, done);
 
@@ -148,6 +147,15 @@ function buildProgram(
       done(await systemsCommand(options, io));
     });
   return program;
+}
+
+function addNode(program: Command, io: Io, done: (code: number) => void): void {
+  withNode(program.command("node"))
+    .description("join a cluster as an agent that takes runs one after another, until Ctrl-C")
+    .action(async (options: NodeOptions) => {
+      const { nodeCommand } = await import("./commands/node.ts");
+      done(await nodeCommand(options, io));
+    });
 }
 
 function addData(program: Command, io: Io, done: (code: number) => void): void {

@@ -14,6 +14,7 @@ import type { ResolvedRun } from "../run/load.ts";
 import { reportPage } from "../run/report/page.ts";
 import { type CompareRow, compareRow, mergeSeeds, targetOf } from "../run/rows.ts";
 import { applyEvent, emptyView, type RunView, type Target } from "../run/view.ts";
+import type { ClusterAccess } from "../world/cluster/access.ts";
 import type { Engine } from "./engine.ts";
 import { claimFolder, EventLog, folderName, writeWhole } from "./folders.ts";
 import type { Io } from "./io.ts";
@@ -31,6 +32,8 @@ export interface SessionOptions {
   readonly threads: number;
   readonly out: string | undefined;
   readonly quiet: boolean;
+  /** Keys and certificates of the cluster world. */
+  readonly cluster?: ClusterAccess | undefined;
 }
 
 export interface SessionResult {
@@ -156,6 +159,7 @@ class Session {
       exists: async (path) => existsSync(path),
       readFile: (path) => readFile(path),
       threads: this.#options.threads,
+      cluster: this.#options.cluster,
       signal: this.#controller.signal,
       warn: (text) => this.#say(text),
       onEvent: (event: RunEvent) => {

@@ -21,6 +21,7 @@ export { type Report, type ReportRun, reportPage } from "./report/page.ts";
 export type { Matrix } from "./rowlist.ts";
 export { type CompareRow, compareRow, mergeSeeds, targetOf } from "./rows.ts";
 export {
+  ClusterWorldSpec,
   CompareEntry,
   ExperimentFile,
   LocalWorldSpec,

@@ -27,7 +27,9 @@ test("writes a seed per role for its owner alone, and prints none", async () => 
   const { code, out, err } = await keys();
   expect(code).toBe(0);
   expect(err).toBe("");
-  const files = ["accounts.conf", "coordinator.seed", "node.seed", "observer.seed"];
+  const files = [
+    ...["accounts.conf", "coordinator.pub", "coordinator.seed", "node.seed", "observer.seed"],
+  ];
   expect(readdirSync(join(folder, "keys")).sort()).toEqual(files);
   const accounts = readFileSync(join(folder, "keys", "accounts.conf"), "utf8");
   for (const role of ["coordinator", "node", "observer"]) {

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { PangaeaError } from "../../src/core/errors.ts";
-import { type Executed, evaluations, execute, ratings, small } from "../sync/real.ts";
+import { evaluations, execute, ratings, small } from "../sync/real.ts";
+import { bits, judged, traffic } from "./equal-bits.ts";
 import { childrenOf, dies } from "./processes.ts";
 
 const sites = { count: 2, workers: 2, bandwidthMbps: 200, rttMs: 4 };
@@ -13,29 +14,6 @@ const quick = (more: Record<string, unknown> = {}) =>
 const threads = { kind: "local" };
 const processes = { kind: "local", hosts: "processes" };
 const momentum = { kind: "momentum", learningRate: 0.05, momentum: 0.8 };
-
-const bits = ({ outcome }: Executed) =>
-  [outcome.global, ...outcome.models].map((model) => {
-    const { buffer } = Float32Array.from(model?.parameters ?? []);
-    return Buffer.from(buffer).toString("base64");
-  });
-/** Messages by pair of sites and kind, and their bytes: an answer's length depends on whom it waited for. */
-const traffic = ({ events }: Executed) => {
-  const counts = new Map<string, { messages: number; bytes: number }>();
-  for (const event of events) {
-    if (event.type !== "traffic") continue;
-    const key = `${event.from} ${event.to} ${event.kind}`;
-    const count = counts.get(key) ?? { messages: 0, bytes: 0 };
-    count.messages += event.messages;
-    if (event.kind !== "ps.values") count.bytes += event.bytes;
-    counts.set(key, count);
-  }
-  return counts;
-};
-const judged = (run: Executed) =>
-  evaluations(run)
-    .filter((event) => event.type === "evaluation" && event.final !== true)
-    .map((event) => (event.type === "evaluation" ? [event.clock, event.metrics, event.sites] : []));
 
 describe("equal bits in the simulated world, in threads and in processes", () => {
   test.each([

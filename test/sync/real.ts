@@ -50,6 +50,7 @@ export async function execute(
     readonly threads?: number;
     readonly signal?: AbortSignal;
     readonly onEvent?: (event: RunEvent) => void;
+    readonly cluster?: RunHost["cluster"];
   } = {},
 ): Promise<Executed> {
   const events: RunEvent[] = [];
@@ -58,6 +59,7 @@ export async function execute(
     exists: async (path) => path.endsWith("ratings.csv"),
     readFile: async () => ratingsFile(),
     threads: options.threads ?? 0,
+    cluster: options.cluster,
     signal: options.signal ?? new AbortController().signal,
     onEvent: (event) => {
       events.push(event);

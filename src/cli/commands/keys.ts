@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { PangaeaError } from "../../core/errors.ts";
 import { accountFile, BUS_ROLES, createRoleKey } from "../../world/bus/accounts.ts";
+import { COORDINATOR_KEY } from "../cluster.ts";
 import { EXIT } from "../exit.ts";
 import type { Io } from "../io.ts";
 import type { CommonOptions } from "../options.ts";
@@ -20,7 +21,7 @@ const FOLDER = 0o700;
 export async function keysCommand(options: KeysOptions, io: Io): Promise<number> {
   const folder = resolve(io.cwd, options.out);
   const keys = BUS_ROLES.map((role) => ({ ...createRoleKey(role), file: `${role}.seed` }));
-  const there = [ACCOUNTS, ...keys.map(({ file }) => file)].find((file) =>
+  const there = [ACCOUNTS, COORDINATOR_KEY, ...keys.map(({ file }) => file)].find((file) =>
     existsSync(join(folder, file)),
   );
   if (there !== undefined) {
@@ -32,6 +33,8 @@ export async function keysCommand(options: KeysOptions, io: Io): Promise<number>
   for (const { file, seed } of keys) {
     writeFileSync(join(folder, file), `${seed}\n`, { mode: SECRET, flag: "wx" });
   }
+  const coordinator = keys.find(({ role }) => role === "coordinator");
+  writeFileSync(join(folder, COORDINATOR_KEY), `${coordinator?.publicKey}\n`, { flag: "wx" });
   writeFileSync(join(folder, ACCOUNTS), accountFile(keys), { flag: "wx" });
   const written = keys.map(({ role, publicKey, file }) => ({
     role,

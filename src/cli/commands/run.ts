@@ -1,9 +1,10 @@
 /** `pangaea run` and `pangaea compare`. */
-import { InputError } from "../../core/errors.ts";
+import { CancelledError, InputError } from "../../core/errors.ts";
 import type { ResolvedRun } from "../../run/load.ts";
 import { resolveEntries, resolveRun } from "../../run/load.ts";
 import { type Change, parseSetting } from "../../run/merge.ts";
 import type { Matrix } from "../../run/rowlist.ts";
+import { clusterAccess } from "../cluster.ts";
 import type { Engine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import { dataRoots } from "../folders.ts";
@@ -26,23 +27,27 @@ function changesOf(options: RunOptions): Change[] {
   return [...settings(options), ...worldOf(options)];
 }
 
-/** `--hosts` is a setting of the local world: alone it asks for that world. */
-function worldOf({ world, hosts }: RunOptions): Change[] {
-  if (world === undefined && hosts === undefined) return [];
-  const flags = [world && `--world ${world}`, hosts && `--hosts ${hosts}`].filter(Boolean);
-  if (world === "simulated" && hosts !== undefined) {
-    throw new InputError([
-      {
-        code: "IMPOSSIBLE_PAIR",
-        message: "the simulated world has no hosts",
-        file: flags.join(" "),
-        fix: "use --world local, or leave --hosts out",
-      },
-    ]);
+/** `--hosts` is a setting of the local world, `--nats` of the cluster: alone they ask for that world. */
+function worldOf({ world, hosts, nats, domain }: RunOptions): Change[] {
+  const flags = [
+    world && `--world ${world}`,
+    hosts && `--hosts ${hosts}`,
+    nats && `--nats ${nats.join(",")}`,
+    domain && `--domain ${domain}`,
+  ].filter(Boolean);
+  if (flags.length === 0) return [];
+  const remote = nats !== undefined || domain !== undefined;
+  const kind = world ?? (hosts === undefined ? "cluster" : "local");
+  const place = () => ({ file: flags.join(" ") });
+  if ((hosts !== undefined && kind !== "local") || (remote && kind !== "cluster")) {
+    const message = `the ${kind} world has no such setting`;
+    const fix = "--hosts goes with --world local, --nats and --domain with --world cluster";
+    throw new InputError([{ code: "IMPOSSIBLE_PAIR", message, ...place(), fix }]);
   }
-  // An object leaves the file's other settings of the local world as they are.
-  const value = world === "simulated" ? world : { kind: "local", ...(hosts ? { hosts } : {}) };
-  return [{ data: { world: value }, place: () => ({ file: flags.join(" ") }) }];
+  // An object leaves the file's other settings of that world as they are.
+  const given = { ...(hosts && { hosts }), ...(nats && { nats }), ...(domain && { domain }) };
+  const value = kind === "simulated" ? kind : { kind, ...given };
+  return [{ data: { world: value }, place }];
 }
 
 function settings(options: RunOptions): Change[] {
@@ -100,7 +105,9 @@ async function execute(
     threads: options.threads,
     out: options.out,
     quiet: options.json === true,
+    cluster: clusterAccess(options, "coordinator", io),
   });
+  if (result.interrupted && result.failure instanceof CancelledError) return EXIT.interrupted;
   if (result.failure !== undefined) {
     if (result.rows.length > 0) io.err(`what there is: ${result.out}\n`);
     throw result.failure as InputError | Error;

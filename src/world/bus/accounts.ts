@@ -10,7 +10,8 @@ import { MEMBERS } from "./membership.ts";
 
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
- * (`pangaea.down.…`), says things (`pangaea.up.…`), keeps its entry among the members and reads buckets.
+ * (`pangaea.down.…`), says things (`pangaea.up.…`), keeps its entry among the members, whose bucket it may make,
+ * and reads buckets.
  * `observer` only reads.
  */
 export const BUS_ROLES = ["coordinator", "node", "observer"] as const;
@@ -21,12 +22,16 @@ interface Permissions {
   readonly subscribe: readonly string[];
 }
 
-const READ_BUCKETS = [
-  "$JS.API.STREAM.INFO.*",
-  "$JS.API.STREAM.MSG.GET.*",
-  "$JS.API.CONSUMER.CREATE.*",
-  "$JS.API.CONSUMER.DELETE.*.*",
-] as const;
+/** In the client's own domain, and in that of another site. */
+const inDomains = (requests: readonly string[]): readonly string[] =>
+  ["$JS.API", "$JS.*.API"].flatMap((api) => requests.map((request) => `${api}.${request}`));
+
+const READ_BUCKETS = inDomains([
+  "STREAM.INFO.*",
+  "STREAM.MSG.GET.*",
+  "CONSUMER.CREATE.*",
+  "CONSUMER.DELETE.*.*",
+]);
 
 export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
   coordinator: {
@@ -34,7 +39,13 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
     subscribe: ["pangaea.>"],
   },
   node: {
-    publish: ["pangaea.up.>", `$KV.${MEMBERS}.>`, ...READ_BUCKETS],
+    publish: [
+      "pangaea.up.>",
+      ...[`$KV.${MEMBERS}.>`, `$JS.*.API.$KV.${MEMBERS}.>`],
+      // Agents may come before any coordinator.
+      ...inDomains([`STREAM.CREATE.KV_${MEMBERS}`]),
+      ...READ_BUCKETS,
+    ],
     subscribe: ["pangaea.down.>"],
   },
   observer: { publish: READ_BUCKETS, subscribe: ["pangaea.up.>"] },

@@ -169,12 +169,18 @@ export async function watchMembers(kv: KeyValue, options: ViewOptions): Promise<
   };
 }
 
+/** A silence of fewer announced beats is not suspected, whatever was seen. */
+const LEAST_BEATS = 3;
+
 interface Watched {
   member: Member;
   readonly incarnation: string;
   readonly gaps: LearnedDeadline;
+  readonly everyMicros: Micros;
   beat: number;
   heard: Micros;
+  /** Nothing was heard but the entry that was there. */
+  first: boolean;
   suspected: boolean;
   stop: () => void;
 }
@@ -225,8 +231,10 @@ class View {
       member: Member.parse(beat),
       incarnation: beat.incarnation,
       gaps: new LearnedDeadline(beat.everyMicros, this.#options.k),
+      everyMicros: beat.everyMicros,
       beat: beat.beat,
       heard: this.#options.timers.now(),
+      first: true,
       suspected: false,
       stop: () => {},
     };
@@ -239,8 +247,10 @@ class View {
     if (beat.beat <= watched.beat) return;
     const now = this.#options.timers.now();
     const beats = beat.beat - watched.beat;
-    // A silence that was suspected is no measure of the usual gap.
-    if (!watched.suspected) watched.gaps.observe((now - watched.heard) / beats);
+    // Neither a silence that was suspected nor the rest of a beat that was under way when this watcher came is a
+    // measure of the usual gap.
+    if (!watched.suspected && !watched.first) watched.gaps.observe((now - watched.heard) / beats);
+    watched.first = false;
     watched.member = Member.parse(beat);
     watched.beat = beat.beat;
     watched.heard = now;
@@ -252,7 +262,8 @@ class View {
 
   #arm(watched: Watched): void {
     watched.stop();
-    const deadline = watched.gaps.deadline();
+    // Beats that come in a burst do not make the next one due sooner than it was announced.
+    const deadline = Math.max(watched.gaps.deadline(), LEAST_BEATS * watched.everyMicros);
     watched.stop = this.#options.timers.after(deadline, () => this.#silent(watched, deadline));
   }
 

@@ -1,0 +1,76 @@
+/** How a process reaches the cluster: the bus, its keys and certificates. Secrets stay out of experiments and logs. */
+import { InputError } from "../../core/errors.ts";
+import { SECOND } from "../../core/units.ts";
+import { createRoleKey } from "../bus/accounts.ts";
+import type { Bus } from "../bus/contract.ts";
+import { connectNats } from "../bus/nats.ts";
+import { type BusNotice, type NatsTls, publicKeyOf } from "../bus/nats-options.ts";
+import { realTimers } from "../bus/timers.ts";
+import { type Credentials, isLocal } from "../wire/options.ts";
+
+export interface ClusterAccess {
+  /** Of the program: all of a cluster are of one. */
+  readonly version: string;
+  /** The seed of this process's role; absent only where everything stays on one machine. */
+  readonly seed?: string | undefined;
+  /** The public key that orders are signed with, where it is known beforehand. */
+  readonly coordinatorKey?: string | undefined;
+  /** PEM texts, for the bus and for connections between hosts. */
+  readonly tls?: Credentials | undefined;
+  /** No keys: only on loopback. */
+  readonly insecure?: boolean | undefined;
+}
+
+const CONNECT = 30 * SECOND;
+
+/** @throws InputError BUS_INSECURE where keys are missing; what `connectNats` throws. */
+export async function joinBus(
+  servers: readonly string[],
+  id: string,
+  access: ClusterAccess,
+  notify?: (notice: BusNotice) => void,
+): Promise<Bus> {
+  requireKeys(servers, access);
+  const { seed, tls } = access;
+  const secure: NatsTls | undefined = servers.some((server) => server.startsWith("tls:"))
+    ? tls
+    : undefined;
+  return connectNats({
+    servers,
+    id,
+    deadline: CONNECT,
+    auth: seed === undefined ? undefined : { kind: "nkey", seed },
+    tls: secure,
+    timers: realTimers(),
+    notify,
+  });
+}
+
+/** Without keys anybody who reaches the bus leads runs: only on loopback, and only where that was said. */
+function requireKeys(servers: readonly string[], { seed, insecure }: ClusterAccess): void {
+  const far = servers.find((server) => !isLocal({ host: hostOf(server), port: 0 }));
+  if (seed !== undefined && !insecure) return;
+  const bad = (message: string, fix: string): InputError =>
+    new InputError([{ code: "BUS_INSECURE", message, fix }]);
+  if (far !== undefined && insecure)
+    throw bad(`--insecure is for loopback, and ${hostOf(far)} is elsewhere`, "--keys, and tls://");
+  if (seed === undefined && !insecure)
+    throw bad(
+      "no key was given, so anybody could lead runs here",
+      "`pangaea keys` makes keys: --keys FOLDER; or --insecure, on loopback only",
+    );
+}
+
+function hostOf(server: string): string {
+  const url = /^\w+:\/\//.test(server) ? server : `nats://${server}`;
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : server;
+}
+
+/** The key that a coordinator signs with: its role's, or one made for this life where there are none. */
+export function signingKey({ seed }: ClusterAccess): {
+  readonly seed: string;
+  readonly publicKey: string;
+} {
+  if (seed === undefined) return createRoleKey("coordinator");
+  return { seed, publicKey: publicKeyOf(seed) };
+}

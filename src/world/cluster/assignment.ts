@@ -1,0 +1,144 @@
+/**
+ * A run at one agent: its host, the orders that it gets, what it says. The host outlives its coordinator: it goes on,
+ * and what it says is kept, until another coordinator asks for it or nobody has led the run for a long time.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Micros, SECOND } from "../../core/units.ts";
+import type { Subscription } from "../bus/contract.ts";
+import type { orderCheck } from "../bus/signed.ts";
+import type { RunningHost } from "../live/fleet.ts";
+import { launch } from "../live/launch.ts";
+import { fromBytes, toBytes } from "../live/portable.ts";
+import type { AgentOptions } from "./agent.ts";
+import { Conveyor, Intake } from "./conveyor.ts";
+import type { Down, Up } from "./orders.ts";
+import { down, up } from "./subjects.ts";
+
+/** So long nobody may lead the run. */
+const LEADERLESS: Micros = 600 * SECOND;
+/** The last messages are acknowledged in this time, or never. */
+const LAST_WORDS: Micros = 5 * SECOND;
+
+export class Assignment {
+  /** Of orders of this run. */
+  readonly check: ReturnType<typeof orderCheck>;
+  /** Settles when the run is over here. */
+  readonly over: Promise<void>;
+  readonly #run: string;
+  readonly #options: AgentOptions;
+  readonly #conveyor: Conveyor;
+  readonly #subscriptions: Subscription[] = [];
+  #finish: () => void = () => {};
+  #host: RunningHost | undefined;
+  #starting: Promise<void> = Promise.resolve();
+  #folder: string | undefined;
+  #forget: () => void = () => {};
+  #ending: Promise<void> | undefined;
+
+  constructor(run: string, life: string, check: Assignment["check"], options: AgentOptions) {
+    this.#run = run;
+    this.check = check;
+    this.#options = options;
+    this.over = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    const { bus, timers, notify } = options;
+    this.#conveyor = new Conveyor({
+      ...{ bus, timers, subject: up(run), source: life },
+      onRefused: (error) => notify(`run ${run}: ${error.message}`),
+    });
+  }
+
+  /** @param leases the bucket in which the run's leader renews its lease. */
+  async open(leases: string): Promise<void> {
+    const { bus, id, domain, notify } = this.#options;
+    const subject = down(id, this.#run);
+    const intake = new Intake((message) => this.#obey(fromBytes(message) as Down));
+    const hearing = await bus.serve(subject, (batch) => {
+      intake.take(this.check(subject, batch));
+      return new Uint8Array(0);
+    });
+    this.#subscriptions.push(hearing);
+    this.#led();
+    const kv = await bus.kv(leases, { domain });
+    this.#subscriptions.push(await kv.watch({ key: this.#run }, () => this.#led()));
+    notify(`run ${this.#run}: hears orders`);
+  }
+
+  /** Ends the host, sends what it said, gives everything back. */
+  end(why: string): Promise<void> {
+    this.#ending ??= this.#end(why);
+    return this.#ending;
+  }
+
+  #obey(order: Down): void {
+    this.#led();
+    if (order.type === "start") {
+      this.#starting = this.#start(order).catch((error: unknown) => {
+        const how = error instanceof Error ? error.message : String(error);
+        this.#say({ type: "ended", end: { how, lastLines: [] } });
+      });
+    } else if (order.type === "release") {
+      this.end("released").catch(() => {});
+    } else {
+      // A host that is being started hears it when it is there.
+      const give = (): void => {
+        if (order.type === "kill") this.#host?.kill();
+        else this.#host?.post(order.message);
+      };
+      this.#starting.then(give, give);
+    }
+  }
+
+  async #start({ host, names, token, task }: Extract<Down, { type: "start" }>): Promise<void> {
+    if (this.#host || this.#ending !== undefined) return;
+    const { listen, advertise, credentials, means, version, notify } = this.#options;
+    this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
+    const meeting = { kind: "network" as const, listen, advertise, credentials };
+    const run = this.#run;
+    const setup = { host, names, folder: this.#folder, run, token, version, meeting, means, task };
+    const running = launch("processes", setup, (message) => this.#say({ type: "from", message }));
+    this.#host = running;
+    this.#say({ type: "started", pid: running.pid });
+    notify(`run ${run}: host ${names[host]} is process ${running.pid}`);
+    running.ended.then(
+      (end) => this.#say({ type: "ended", end }),
+      () => {},
+    );
+  }
+
+  #say(said: Up): void {
+    this.#conveyor.push(toBytes(said));
+  }
+
+  /** Somebody leads the run. */
+  #led(): void {
+    const { timers, notify } = this.#options;
+    this.#forget();
+    this.#forget = timers.after(LEADERLESS, () => {
+      notify(`run ${this.#run}: nobody has led it for ${LEADERLESS / SECOND} s`);
+      this.end("nobody leads the run").catch(() => {});
+    });
+  }
+
+  async #end(why: string): Promise<void> {
+    const { timers, notify } = this.#options;
+    this.#forget();
+    await this.#starting;
+    this.#host?.kill();
+    await this.#host?.ended;
+    notify(`run ${this.#run}: ${why}`);
+    let stop = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      stop = timers.after(LAST_WORDS, resolve);
+    });
+    await Promise.race([this.#conveyor.empty(), late]);
+    stop();
+    this.#conveyor.close();
+    for (const subscription of this.#subscriptions) subscription.close();
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+    this.#finish();
+  }
+}

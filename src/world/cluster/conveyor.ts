@@ -1,0 +1,201 @@
+/**
+ * Messages over the bus to one receiver: once, in order, several at a time, and kept until they are acknowledged,
+ * also across receivers: when a coordinator is replaced, its successor is told what the first had not taken.
+ * (`bus/sequenced.ts` ends a stream whose receiver has forgotten it; here the sender goes on.) One batch is on its
+ * way at a time; long messages are cut into parts.
+ */
+import type { Micros } from "../../core/units.ts";
+import { MILLISECOND, SECOND } from "../../core/units.ts";
+import type { Bus } from "../bus/contract.ts";
+import { BusError, isRetryable } from "../bus/errors.ts";
+import { decodeFrame, encodeFrame } from "../bus/frame.ts";
+import { LearnedDeadline } from "../bus/learned.ts";
+import type { Timers } from "../bus/timers.ts";
+
+const PART_BYTES = 256 * 1024;
+const BATCH_BYTES = 512 * 1024;
+const FIRST_ROUND_TRIP: Micros = 200 * MILLISECOND;
+const MOST_DOUBLINGS = 4;
+/** Between attempts while nobody answers. */
+const PAUSE: Micros = 200 * MILLISECOND;
+const LONGEST_PATIENCE: Micros = 10 * SECOND;
+
+const BEGINS = 1;
+const ENDS = 2;
+
+interface Part {
+  readonly flags: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Head {
+  /** Of the sender, in one of its lives. */
+  readonly source: string;
+  /** Number of the first part. */
+  readonly first: number;
+  readonly parts: readonly { readonly flags: number; readonly bytes: number }[];
+}
+
+export interface ConveyorOptions {
+  readonly bus: Bus;
+  readonly subject: string;
+  readonly source: string;
+  readonly timers: Timers;
+  /** Signs what is sent. */
+  readonly seal?: ((batch: Uint8Array) => Uint8Array) | undefined;
+  /** The receiver will never take it: nothing more is sent. */
+  readonly onRefused: (error: BusError) => void;
+}
+
+export class Conveyor {
+  readonly #options: ConveyorOptions;
+  readonly #roundTrip = new LearnedDeadline(FIRST_ROUND_TRIP);
+  readonly #idle: (() => void)[] = [];
+  #queue: Part[] = [];
+  #first = 0;
+  #busy = false;
+  #closed = false;
+
+  constructor(options: ConveyorOptions) {
+    this.#options = options;
+  }
+
+  push(message: Uint8Array): void {
+    if (this.#closed) return;
+    for (let at = 0; at === 0 || at < message.length; at += PART_BYTES) {
+      const begins = at === 0 ? BEGINS : 0;
+      const ends = at + PART_BYTES >= message.length ? ENDS : 0;
+      this.#queue.push({ flags: begins | ends, bytes: message.subarray(at, at + PART_BYTES) });
+    }
+    if (!this.#busy) this.#run().catch((error: unknown) => this.#refuse(error));
+  }
+
+  /** Resolves when everything was acknowledged, or nothing more will be. */
+  empty(): Promise<void> {
+    if (this.#closed || this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#queue = [];
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    // What is pushed in the same turn goes together.
+    await Promise.resolve();
+    while (this.#queue.length > 0 && !this.#closed) {
+      const batch = this.#batch();
+      const sealed = this.#options.seal?.(batch.frame) ?? batch.frame;
+      await this.#deliver(sealed);
+      this.#queue.splice(0, batch.count);
+      this.#first += batch.count;
+    }
+    this.#busy = false;
+    this.#wake();
+  }
+
+  #batch(): { readonly frame: Uint8Array; readonly count: number } {
+    let [count, bytes] = [0, 0];
+    for (const part of this.#queue) {
+      if (count > 0 && bytes + part.bytes.length > BATCH_BYTES) break;
+      count++;
+      bytes += part.bytes.length;
+    }
+    const parts = this.#queue.slice(0, count);
+    const data = new Uint8Array(bytes);
+    let at = 0;
+    for (const part of parts) {
+      data.set(part.bytes, at);
+      at += part.bytes.length;
+    }
+    const head: Head = {
+      source: this.#options.source,
+      first: this.#first,
+      parts: parts.map((part) => ({ flags: part.flags, bytes: part.bytes.length })),
+    };
+    return { frame: encodeFrame(head, data), count };
+  }
+
+  async #deliver(data: Uint8Array): Promise<void> {
+    const { bus, subject, timers } = this.#options;
+    for (let tries = 0; !this.#closed; tries++) {
+      const patience = this.#roundTrip.deadline() * 2 ** Math.min(tries, MOST_DOUBLINGS);
+      const asked = timers.now();
+      try {
+        await bus.request(subject, data, { deadline: Math.min(patience, LONGEST_PATIENCE) });
+        if (tries === 0) this.#roundTrip.observe(Math.max(MILLISECOND, timers.now() - asked));
+        return;
+      } catch (error) {
+        // A signed order that came again: the first copy arrived, its acknowledgement did not.
+        if (tries > 0 && error instanceof BusError && error.code === "BUS_REPLAYED") return;
+        if (!isRetryable(error)) throw error;
+      }
+      await new Promise<void>((resolve) => timers.after(PAUSE, resolve));
+    }
+  }
+
+  #refuse(error: unknown): void {
+    const closed = this.#closed;
+    this.close();
+    if (closed) return;
+    this.#options.onRefused(
+      error instanceof BusError ? error : new BusError("BUS_BAD_MESSAGE", String(error)),
+    );
+  }
+
+  #wake(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+interface Source {
+  next: number;
+  readonly parts: Uint8Array[];
+  whole: boolean;
+}
+
+/** The receiving end of conveyors; what comes twice is handed on once. */
+export class Intake {
+  readonly #handler: (message: Uint8Array, source: string) => void;
+  readonly #sources = new Map<string, Source>();
+
+  constructor(handler: (message: Uint8Array, source: string) => void) {
+    this.#handler = handler;
+  }
+
+  /** @throws BusError BUS_BAD_MESSAGE where it is no batch. */
+  take(frame: Uint8Array): void {
+    const decoded = decodeFrame<Head>(frame);
+    const { source: name, first, parts } = decoded?.header ?? {};
+    const whole = Number.isSafeInteger(first) && Array.isArray(parts);
+    if (!decoded || typeof name !== "string" || first === undefined || !parts || !whole)
+      throw new BusError("BUS_BAD_MESSAGE", "what came is no batch of messages");
+    // A receiver that is new here begins wherever the sender is.
+    const source = this.#sources.get(name) ?? { next: first, parts: [], whole: false };
+    this.#sources.set(name, source);
+    let at = 0;
+    for (const [index, { flags, bytes }] of parts.entries()) {
+      const part = decoded.data.subarray(at, at + bytes);
+      at += bytes;
+      if (first + index !== source.next) continue;
+      source.next++;
+      this.#part(source, name, { flags, bytes: part });
+    }
+  }
+
+  #part(source: Source, name: string, { flags, bytes }: Part): void {
+    if (flags & BEGINS) {
+      source.parts.length = 0;
+      source.whole = true;
+    }
+    if (!source.whole) return;
+    source.parts.push(bytes.slice());
+    if (!(flags & ENDS)) return;
+    source.whole = false;
+    const message = Buffer.concat(source.parts.splice(0));
+    this.#handler(new Uint8Array(message), name);
+  }
+}

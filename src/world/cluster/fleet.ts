@@ -1,0 +1,287 @@
+/**
+ * The hosts of a run on the agents of a cluster. Orders go down signed, messages come up over the bus; what is bulky
+ * comes over a connection of the data plane that this end dials. An agent that is silent for longer than its beats
+ * let believe, or that nobody answers for, has lost its host.
+ */
+import { PangaeaError } from "../../core/errors.ts";
+import { MILLISECOND, type Micros, SECOND } from "../../core/units.ts";
+import type { Bus, Subscription } from "../bus/contract.ts";
+import { BusError } from "../bus/errors.ts";
+import { decodeJson, encodeJson } from "../bus/frame.ts";
+import type { Member, MemberEvent } from "../bus/membership.ts";
+import { publicKeyOf } from "../bus/nats-options.ts";
+import { orderSigner } from "../bus/signed.ts";
+import type { Timers } from "../bus/timers.ts";
+import { machineMicros } from "../live/clock.ts";
+import { attendDesk } from "../live/desk.ts";
+import type { ClockReading, Fleet, HostEnd, RunningHost } from "../live/fleet.ts";
+import { fromBytes, toBytes } from "../live/portable.ts";
+import { DESK, type FromHost, type HostAddress, type ToHost } from "../live/protocol.ts";
+import type { Connection } from "../wire/contract.ts";
+import { dial } from "../wire/dial.ts";
+import type { Credentials } from "../wire/options.ts";
+import { Conveyor, Intake } from "./conveyor.ts";
+import { COORDINATOR, type DoorAnswer, type Down, type Reserve, type Up } from "./orders.ts";
+import { lifeOf, type Roster } from "./roster.ts";
+import { door, down, up } from "./subjects.ts";
+
+export interface ClusterFleetOptions {
+  readonly bus: Bus;
+  readonly timers: Timers;
+  readonly roster: Roster;
+  readonly run: string;
+  readonly epoch: number;
+  /** Signs the orders. */
+  readonly seed: string;
+  /** Of this run alone. */
+  readonly token: string;
+  readonly version: string;
+  readonly credentials: Credentials | undefined;
+  readonly warn: (text: string) => void;
+}
+
+const ANSWER: Micros = 10 * SECOND;
+const PING: Micros = 2 * SECOND;
+const PINGS = 8;
+const DIAL_MILLIS = 10_000;
+/** Between the two askings after which nobody answers for an agent. */
+const DOUBT: Micros = 300 * MILLISECOND;
+/** A host that was to be ended is believed to be so. */
+const KILLED: Micros = 10 * SECOND;
+
+type Sign = (subject: string, data: Uint8Array) => Uint8Array;
+
+export class ClusterFleet implements Fleet {
+  readonly #options: ClusterFleetOptions;
+  readonly #sign: Sign;
+  /** By the life of their agents. */
+  readonly #hands = new Map<string, Hand>();
+  #agents: readonly Member[] = [];
+  #hearing: Subscription | undefined;
+  #deaf: (() => void) | undefined;
+
+  constructor(options: ClusterFleetOptions) {
+    const { run, epoch, seed } = options;
+    this.#options = options;
+    this.#sign = orderSigner(seed, { run, role: COORDINATOR, epoch });
+  }
+
+  /** Why the agent does not take the run, or nothing. */
+  async reserve(agent: Member): Promise<string | undefined> {
+    const { bus, run, seed } = this.#options;
+    const subject = door(agent.id);
+    const order: Reserve = { type: "reserve", life: lifeOf(agent), run, key: publicKeyOf(seed) };
+    try {
+      const signed = this.#sign(subject, encodeJson(order));
+      const answer = await bus.request(subject, signed, { deadline: ANSWER });
+      const said = decodeJson(answer) as DoorAnswer;
+      return said.type === "refused" ? said.why : undefined;
+    } catch (error) {
+      return error instanceof PangaeaError ? error.message : String(error);
+    }
+  }
+
+  /** Gives back an agent that was reserved and not used. */
+  release(agent: Member): void {
+    const conveyor = this.#conveyor(agent);
+    conveyor.push(toBytes({ type: "release" } satisfies Down));
+  }
+
+  /** The agents of the run, in the order of its hosts. */
+  take(agents: readonly Member[]): void {
+    this.#agents = agents;
+  }
+
+  async open(): Promise<void> {
+    const { bus, run, roster } = this.#options;
+    const intake = new Intake((message, life) =>
+      this.#hands.get(life)?.hear(fromBytes(message) as Up),
+    );
+    this.#hearing = await bus.serve(up(run), (batch) => {
+      intake.take(batch);
+      return new Uint8Array(0);
+    });
+    this.#deaf = roster.listen((event) => this.#changed(event));
+  }
+
+  start(host: number, task: unknown, onMessage: (message: FromHost) => void): RunningHost {
+    const agent = this.#agents[host];
+    if (!agent) throw new PangaeaError("HOST_FAILED", `there is no agent for host ${host}`);
+    const hand = new Hand(agent, this.#conveyor(agent), this.#options, onMessage);
+    this.#hands.set(lifeOf(agent), hand);
+    const names = this.#agents.map(({ id }) => id);
+    const { token } = this.#options;
+    hand.order({ type: "start", host, names, token, task });
+    hand.learnClock().catch(() => {});
+    return hand;
+  }
+
+  async close(): Promise<void> {
+    for (const hand of this.#hands.values()) hand.order({ type: "release" });
+    await Promise.all([...this.#hands.values()].map((hand) => hand.close()));
+    this.#deaf?.();
+    this.#hearing?.close();
+  }
+
+  #conveyor(agent: Member): Conveyor {
+    const { bus, timers, run, epoch, warn } = this.#options;
+    const subject = down(agent.id, run);
+    return new Conveyor({
+      ...{ bus, subject, timers, source: String(epoch) },
+      seal: (batch) => this.#sign(subject, batch),
+      onRefused: (error) => warn(`${agent.id} refuses orders: ${error.message}`),
+    });
+  }
+
+  #changed(event: MemberEvent): void {
+    const hand = this.#hands.get(lifeOf(event.member));
+    if (event.type === "suspected") hand?.check();
+    if (event.type === "left") {
+      const how = event.reason === "said so" ? "its agent left" : "its agent fell silent";
+      hand?.lost(how);
+    }
+  }
+}
+
+/** On the host of one agent. */
+class Hand implements RunningHost {
+  readonly name: string;
+  readonly ended: Promise<HostEnd>;
+  readonly #agent: Member;
+  readonly #conveyor: Conveyor;
+  readonly #options: ClusterFleetOptions;
+  readonly #onMessage: (message: FromHost) => void;
+  #end: (end: HostEnd) => void = () => {};
+  #over = false;
+  #pid: number | undefined;
+  #reading: ClockReading | undefined;
+  #desk: Connection | undefined;
+
+  constructor(
+    agent: Member,
+    conveyor: Conveyor,
+    options: ClusterFleetOptions,
+    onMessage: (message: FromHost) => void,
+  ) {
+    this.name = agent.id;
+    this.#agent = agent;
+    this.#conveyor = conveyor;
+    this.#options = options;
+    this.#onMessage = onMessage;
+    this.ended = new Promise((resolve) => {
+      this.#end = (end) => {
+        this.#over = true;
+        resolve(end);
+      };
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#pid;
+  }
+
+  order(order: Down): void {
+    this.#conveyor.push(toBytes(order));
+  }
+
+  post(message: ToHost): void {
+    if (!this.#over) this.order({ type: "to", message });
+  }
+
+  kill(): void {
+    if (this.#over) return;
+    this.order({ type: "kill" });
+    this.#options.timers.after(KILLED, () => this.lost("its agent did not say that it ended"));
+  }
+
+  clock(): ClockReading {
+    if (this.#reading) return this.#reading;
+    throw new PangaeaError("HOST_FAILED", `the clock of ${this.name} is not known`);
+  }
+
+  hear(said: Up): void {
+    if (said.type === "started") this.#pid = said.pid;
+    else if (said.type === "ended") this.#end(said.end);
+    else if (said.message.type === "listening") this.#meet(said.message);
+    else this.#onMessage(said.message);
+  }
+
+  lost(how: string): void {
+    this.#end({ how, lastLines: [] });
+    this.#conveyor.close();
+  }
+
+  /** Asks whether the agent is there: nobody subscribes where a process has ended. */
+  check(): void {
+    this.#checked().catch(() => {});
+  }
+
+  /** The offset of the fastest of a few round trips. */
+  async learnClock(): Promise<void> {
+    for (let ping = 0; ping < PINGS; ping++) {
+      const asked = machineMicros();
+      const answer = await this.#ask();
+      const roundTripMicros = machineMicros() - asked;
+      if (answer.type !== "clock") return;
+      const offsetMicros = Math.round(answer.micros - asked - roundTripMicros / 2);
+      if (!this.#reading || roundTripMicros < this.#reading.roundTripMicros)
+        this.#reading = { offsetMicros, roundTripMicros };
+    }
+  }
+
+  async close(): Promise<void> {
+    const { timers } = this.#options;
+    await this.#desk?.close();
+    let stop = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      stop = timers.after(ANSWER, resolve);
+    });
+    await Promise.race([this.#conveyor.empty(), late]);
+    stop();
+    this.#conveyor.close();
+  }
+
+  async #checked(): Promise<void> {
+    const { timers } = this.#options;
+    for (let asking = 0; asking < 2; asking++) {
+      try {
+        await this.#ask();
+        return;
+      } catch (error) {
+        if (!(error instanceof BusError && error.code === "BUS_NO_RESPONDERS")) return;
+      }
+      await new Promise<void>((resolve) => timers.after(DOUBT, resolve));
+    }
+    this.lost("its agent is gone");
+  }
+
+  async #ask(): Promise<DoorAnswer> {
+    const question = encodeJson({ type: "clock" });
+    const answer = this.#options.bus.request(door(this.#agent.id), question, { deadline: PING });
+    return decodeJson(await answer) as DoorAnswer;
+  }
+
+  /** Joins the data plane before the host is told of the others. */
+  #meet(listening: Extract<FromHost, { readonly type: "listening" }>): void {
+    const go = (): void => this.#onMessage(listening);
+    const { warn } = this.#options;
+    const clock = this.#reading ? Promise.resolve() : this.learnClock();
+    clock
+      .then(() => (listening.address ? this.#dial(listening.address) : undefined))
+      .catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        warn(`${this.name} cannot be dialled from here (${why}): its copies come over the bus`);
+      })
+      .then(go, go);
+  }
+
+  async #dial(address: HostAddress): Promise<void> {
+    const { run, token, version, credentials } = this.#options;
+    const connection = await dial(address, {
+      ...{ name: DESK, run, token, version, helloMillis: DIAL_MILLIS },
+      ...(credentials && { credentials }),
+    });
+    this.#desk = connection;
+    attendDesk(connection, this.#onMessage);
+  }
+}

@@ -1,0 +1,16 @@
+/** Names on the bus: who is asked where, and in which buckets things are kept. */
+
+/** Leases of runs; `pangaea node` of a run's coordinator holds one. */
+export const LEASES = "leases";
+/** What there is to know of a run, for whoever coordinates it next. */
+export const RUNS = "runs";
+
+/** Where an agent is asked for something, whatever the run. */
+export const door = (agent: string): string => `pangaea.down.${agent}`;
+/** Where an agent hears the orders of a run. */
+export const down = (agent: string, run: string): string => `pangaea.down.${agent}.${run}`;
+/** Where the coordinator of a run hears its agents. */
+export const up = (run: string): string => `pangaea.up.${run}`;
+
+/** A name as a word of subjects and keys. */
+export const asWord = (name: string): string => name.replace(/[^\w/=-]+/g, "-");
