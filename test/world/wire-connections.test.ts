@@ -99,6 +99,13 @@ const path = (): Address => ({ path: join(folder, String(paths++)) });
 wireContract("a unix socket", overSockets(path));
 wireContract("a unix socket with checksums", overSockets(path, { checksum: true }));
 wireContract("TCP", overSockets(loopback));
+wireContract("TCP over 4 streams", overSockets(loopback, { streams: 4 }));
+wireContract(
+  "TLS over 8 streams",
+  overSockets(() => ({ host: "localhost", port: 0 }), {
+    ...{ credentials, checksum: true, streams: 8 },
+  }),
+);
 wireContract(
   "TLS",
   overSockets(() => ({ host: "localhost", port: 0 }), { credentials, checksum: true }),

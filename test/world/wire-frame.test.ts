@@ -3,16 +3,19 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PangaeaError } from "../../src/core/errors.ts";
 import type { Header } from "../../src/world/message.ts";
+import { Assembly } from "../../src/world/wire/assembly.ts";
 import { At, HEAD_BYTES, PIECE_BYTES, PREFIX_BYTES } from "../../src/world/wire/frame.ts";
 import type { LaneParcel } from "../../src/world/wire/lane.ts";
+import { NODE } from "../../src/world/wire/machine.ts";
 import { FrameReader } from "../../src/world/wire/reader.ts";
 import { FrameWriter } from "../../src/world/wire/writer.ts";
 import { parcel } from "./wire-parcel.ts";
 
-const BOUNDS = { head: HEAD_BYTES, body: 4 << 20 };
+const BOUNDS = { head: HEAD_BYTES, own: PIECE_BYTES };
+const MOST = 4 << 20;
 
 function written(parcels: readonly LaneParcel[], summed: boolean): Buffer {
-  const writer = new FrameWriter();
+  const writer = new FrameWriter(NODE);
   writer.summed = summed;
   const buffers: Uint8Array[] = [];
   for (const each of parcels) {
@@ -27,9 +30,11 @@ function written(parcels: readonly LaneParcel[], summed: boolean): Buffer {
 
 function newReader(summed: boolean) {
   const got: LaneParcel[] = [];
-  const reader = new FrameReader("a stranger", BOUNDS, (each) => got.push(each));
+  const told: LaneParcel[] = [];
+  const reader = new FrameReader("a stranger", NODE, BOUNDS, (each) => told.push(each));
+  reader.assembly = new Assembly(NODE, { ordered: true, maxBody: MOST }, (each) => got.push(each));
   reader.trust("the peer", summed, BOUNDS);
-  return { reader, got };
+  return { reader, got, told };
 }
 
 const names = fc.string({ maxLength: 20, unit: "binary" });
@@ -112,7 +117,7 @@ describe("frames", () => {
   });
 
   test("go on after a parcel that could not be written", () => {
-    const writer = new FrameWriter();
+    const writer = new FrameWriter(NODE);
     const { reader, got } = newReader(true);
     const sound = { ...parcel("control", { new: 1 }), kind: "new" };
     const wrong = { ...sound, payload: [{} as Uint8Array] };

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { LaneConnection } from "../../src/world/wire/connection.ts";
 import type { Address, Connection, Listener } from "../../src/world/wire/contract.ts";
 import { dial } from "../../src/world/wire/dial.ts";
+import type { Carrier, Lane } from "../../src/world/wire/lane.ts";
 import { listen } from "../../src/world/wire/listen.ts";
 import {
   isLocal,
@@ -228,10 +229,15 @@ describe("connections over sockets", () => {
   test("go on while the other says that it lives, however long this thread was busy", async () => {
     vi.useFakeTimers();
     try {
-      const lane = () => ({ heard: 0, queued: 0, send: () => {}, listen: () => {} });
-      const [control, bulk] = [lane(), lane()];
-      const rest = { pause: () => {}, resume: () => {}, destroy: () => {} };
-      const lanes = { control: Object.assign(control, rest), bulk: Object.assign(bulk, rest) };
+      const nothing = () => {};
+      const idle = { alive: nothing, finish: nothing, credit: nothing, allow: nothing };
+      const rest = { ...idle, pause: nothing, resume: nothing, destroy: nothing };
+      const lane = (...carriers: Carrier[]): Lane => ({
+        ...{ queued: 0, delivered: 0, busy: false, carriers },
+        ...{ send: nothing, tell: nothing, listen: nothing, ...rest },
+      });
+      const control = { name: "a socket", heard: 0 };
+      const lanes = { control: lane(control), bulk: lane() };
       const limits = limitsOf({ ...LEFT, silenceMillis: 300 }, true);
       const connection = new LaneConnection("right", lanes, limits);
       let over = false;

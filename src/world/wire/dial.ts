@@ -6,19 +6,12 @@ import { PangaeaError, TimeoutError } from "../../core/errors.ts";
 import { LaneConnection } from "./connection.ts";
 import type { Address, Connection, Parcel } from "./contract.ts";
 import { describeAddress, dialFailed, refused } from "./errors.ts";
-import {
-  HELLO,
-  type Hello,
-  internal,
-  introduction,
-  objection,
-  REFUSED,
-  readHello,
-  trust,
-} from "./hello.ts";
+import { type Hello, introduction, objection, readHello, trust, warm } from "./hello.ts";
 import type { LaneParcel } from "./lane.ts";
 import { isLocal, limitsOf, requireSecure, type WireOptions } from "./options.ts";
-import { SocketLane } from "./socket-lane.ts";
+import { lanesOf } from "./socket-lane.ts";
+import type { Stream } from "./stream.ts";
+import { HELLO, internal, REFUSED } from "./words.ts";
 
 /**
  * Connects to a listener. Throws INSECURE_ADDRESS, DIAL_FAILED when nobody listens, PEER_REFUSED when either end
@@ -28,31 +21,34 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
   requireSecure(address, options);
   const limits = limitsOf(options, isLocal(address));
   const place = describeAddress(address);
-  const lanes = { control: new SocketLane(place), bulk: new SocketLane(place) };
+  const lanes = lanesOf(place, { control: 1, bulk: limits.streams }, limits);
   const link = randomBytes(16).toString("hex");
-  const introduce = (queue: Parcel["queue"]): Promise<Hello> => {
-    const lane = lanes[queue];
-    lane.attach(open(address, options, lane), false);
-    const hello = { ...introduction(options, limits.checksum), link, queue };
-    lane.send(internal(HELLO, hello), true);
-    lane.writer.summed = limits.checksum;
-    return welcome(lane, (answer) => {
-      const complaint = readHello(answer.header, false);
-      if (typeof complaint === "string") throw refused(place, complaint);
-      const wrong = objection(complaint, options);
-      if (wrong) throw refused(complaint.name, wrong);
-      trust(lane, complaint, limits);
-      return complaint;
+  const introduce = (queue: Parcel["queue"]): Promise<Hello>[] =>
+    lanes[queue].carriers.map((stream, n, { length: streams }) => {
+      stream.attach(open(address, options, stream), false);
+      const hello = { ...introduction(options, limits.checksum), link, queue };
+      stream.tell(internal(HELLO, { ...hello, stream: n, streams }));
+      return welcome(stream, (answer) => {
+        const complaint = readHello(answer.header, false);
+        if (typeof complaint === "string") throw refused(place, complaint);
+        const wrong = objection(complaint, options);
+        if (wrong) throw refused(complaint.name, wrong);
+        trust(stream, complaint);
+        stream.summed = limits.checksum;
+        if (streams > 1 && queue === "bulk") warm(stream);
+        return complaint;
+      });
     });
-  };
   let deadline: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     const error = new TimeoutError(`${place} did not answer in ${limits.helloMillis} ms`);
     deadline = setTimeout(() => reject(error), limits.helloMillis);
   });
   try {
-    const both = Promise.all([introduce("control"), introduce("bulk")]);
-    const [{ name }] = await Promise.race([both, late]);
+    const all = Promise.all([...introduce("control"), ...introduce("bulk")]);
+    const hellos = await Promise.race([all, late]);
+    const { name } = hellos[0]!;
+    for (const lane of [lanes.control, lanes.bulk]) lane.begin(limits.checksum);
     return new LaneConnection(name, lanes, limits);
   } catch (error) {
     lanes.control.destroy();
@@ -63,12 +59,12 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
   }
 }
 
-/** The answer to a hello; what follows it on the lane is kept until somebody listens. */
-function welcome(lane: SocketLane, check: (answer: LaneParcel) => Hello): Promise<Hello> {
+/** The answer to a hello; what follows it on the stream is kept until somebody listens. */
+function welcome(stream: Stream, check: (answer: LaneParcel) => Hello): Promise<Hello> {
   return new Promise((resolve, reject) => {
-    lane.listen({
-      arrived: (answer) => {
-        lane.listen(undefined);
+    stream.own({
+      told: (answer) => {
+        stream.own(undefined);
         try {
           if (answer.kind === REFUSED)
             throw refused("this host", String(answer.header["why"] ?? "no reason was given"));
@@ -78,14 +74,15 @@ function welcome(lane: SocketLane, check: (answer: LaneParcel) => Hello): Promis
         }
       },
       failed: reject,
+      read: () => {},
       left: () => {},
     });
   });
 }
 
-function open(address: Address, options: WireOptions, lane: SocketLane): Socket {
+function open(address: Address, options: WireOptions, stream: Stream): Socket {
   const { credentials } = options;
-  const onread = lane.onread();
+  const onread = stream.onread();
   if (!credentials) return connect({ ...address, onread });
   const { key, cert, ca, serverName } = credentials;
   const named = serverName === undefined ? {} : { servername: serverName };

@@ -10,15 +10,18 @@
  *   head               what the parcel is (head.ts), padded with zeros to 16 bytes
  *   piece of the body  the parts of the payload, each beginning at a multiple of 16 bytes, zeros between
  *
- * The parcels of a socket are numbered from 0, so that a lost or repeated frame is seen even without a checksum.
+ * The parcels of a queue are numbered from 0, over all its sockets, and so are the connection's own messages on each
+ * socket: a lost or repeated frame is seen even without a checksum, and pieces that came over several sockets are put
+ * together in order (assembly.ts).
  */
 import { invariant } from "../../core/errors.ts";
+import type { Bytes } from "../../core/units.ts";
 import { FRAME_BYTES } from "../message.ts";
 
 export const WIRE_VERSION = 1;
 export const PREFIX_BYTES = FRAME_BYTES;
-/** The most bytes of a body in one frame: a control message waits for no more than this. */
-export const PIECE_BYTES = 512 * 1024;
+/** The most bytes of a body in one frame. Pieces of one parcel may go over several sockets. */
+export const PIECE_BYTES = 256 * 1024;
 /** The most bytes of a head. */
 export const HEAD_BYTES = 16 * 1024 * 1024;
 
@@ -27,7 +30,7 @@ export const Flag = {
   first: 1,
   /** The checksum is set. */
   summed: 2,
-  /** The names that this socket has learned are forgotten before this head (names.ts). */
+  /** The names that this socket has learned are forgotten before this head (head.ts). */
   forget: 4,
   /** A message of the connection itself: hello, goodbye, a sign of life. */
   internal: 8,
@@ -46,6 +49,15 @@ export const At = {
   offset: 24,
   zeroToo: 28,
 } as const;
+
+/** What reading and writing needs of the machine. */
+export interface Machine {
+  /** Memory for a head or a prefix; its content is undefined. */
+  small(bytes: Bytes): Uint8Array;
+  /** Memory for a body, at the beginning of a buffer of its own; its content is undefined. */
+  large(bytes: Bytes): Uint8Array;
+  crc32(bytes: Uint8Array, sum?: number): number;
+}
 
 /** Parts of a payload begin at multiples of this in the body, so that typed arrays need no copy. */
 export const aligned = (bytes: number): number => (bytes + 15) & ~15;

@@ -1,7 +1,8 @@
 /**
  * Heads of frames: kind, sender, receiver, header and the types and lengths of the payload's parts.
  *
- * Names (kinds, nodes, keys of headers) are written out once a socket and are numbers afterwards: a u16 that counts
+ * Names (kinds, nodes, keys of headers) are written out once a socket and are numbers afterwards (a queue that has
+ * several sockets forgets them at each head, which may go over any of them): a u16 that counts
  * names in order of first use; the next free number is followed by the name itself (u8 length, UTF-8).
  *
  *   name kind, name from, name to,
@@ -22,14 +23,19 @@ const Type = { number: 0, string: 1, list: 2 } as const;
 
 export class HeadWriter {
   readonly #numbers = new Map<string, number>();
-  #bytes = Buffer.allocUnsafe(1024);
+  readonly #encoder = new TextEncoder();
+  #bytes = new Uint8Array(1024);
+  #view = new DataView(this.#bytes.buffer);
   #at = 0;
   /** A head could not be written to its end. */
   #broken = false;
 
-  /** Whether the next head must tell the reader to forget the names: too many, or some were never sent. */
-  forget(): boolean {
-    if (this.#numbers.size < NAMES && !this.#broken) return false;
+  /**
+   * Whether the next head must tell the reader to forget the names: it must stand `alone`, there are too many, or
+   * some were never sent.
+   */
+  forget(alone: boolean): boolean {
+    if (!alone && this.#numbers.size < NAMES && !this.#broken) return false;
     this.#numbers.clear();
     return true;
   }
@@ -62,11 +68,10 @@ export class HeadWriter {
       this.#u8(Type.number);
       this.#f64(value);
     } else if (typeof value === "string") {
-      const length = Buffer.byteLength(value);
       this.#u8(Type.string);
-      this.#u32(length);
-      this.#room(length);
-      this.#at += this.#bytes.write(value, this.#at);
+      this.#u32(0);
+      const at = this.#at;
+      this.#view.setUint32(at - 4, this.#text(value), true);
     } else {
       this.#u8(Type.list);
       this.#u32(value.length);
@@ -80,37 +85,46 @@ export class HeadWriter {
       this.#u16(known);
       return;
     }
-    const length = Buffer.byteLength(name);
-    invariant(length < 256, `the name ${name} is longer than 255 bytes`);
     this.#u16(this.#numbers.size);
     this.#numbers.set(name, this.#numbers.size);
-    this.#u8(length);
-    this.#room(length);
-    this.#at += this.#bytes.write(name, this.#at);
+    this.#u8(0);
+    const at = this.#at;
+    const length = this.#text(name);
+    invariant(length < 256, `the name ${name} is longer than 255 bytes`);
+    this.#view.setUint8(at - 1, length);
+  }
+
+  /** Writes a text; answers its bytes. */
+  #text(text: string): number {
+    this.#room(3 * text.length);
+    const { written } = this.#encoder.encodeInto(text, this.#bytes.subarray(this.#at));
+    this.#at += written;
+    return written;
   }
 
   #u8(value: number): void {
     this.#room(1);
-    this.#at = this.#bytes.writeUInt8(value, this.#at);
+    this.#view.setUint8(this.#at++, value);
   }
   #u16(value: number): void {
     this.#room(2);
-    this.#at = this.#bytes.writeUInt16LE(value, this.#at);
+    this.#view.setUint16((this.#at += 2) - 2, value, true);
   }
   #u32(value: number): void {
     this.#room(4);
-    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+    this.#view.setUint32((this.#at += 4) - 4, value, true);
   }
   #f64(value: number): void {
     this.#room(8);
-    this.#at = this.#bytes.writeDoubleLE(value, this.#at);
+    this.#view.setFloat64((this.#at += 8) - 8, value, true);
   }
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(2 * (this.#at + bytes));
-    this.#bytes.copy(larger, 0, 0, this.#at);
+    const larger = new Uint8Array(2 * (this.#at + bytes));
+    larger.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 }
 
@@ -125,7 +139,9 @@ export interface Head {
 
 export class HeadReader {
   #names: string[] = [];
-  #bytes: Buffer = Buffer.alloc(0);
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#bytes.buffer);
   #at = 0;
   /** Makes the error for what is wrong at a byte of the head. */
   readonly #wrong: (what: string, at: number) => PangaeaError;
@@ -139,8 +155,9 @@ export class HeadReader {
   }
 
   /** Reads a head; up to 15 zero bytes may follow it. */
-  read(bytes: Buffer): Head {
+  read(bytes: Uint8Array): Head {
     this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = 0;
     const [kind, from, to] = [this.#name(), this.#name() as NodeId, this.#name() as NodeId];
     const header: Record<string, Header[string]> = {};
@@ -184,23 +201,23 @@ export class HeadReader {
 
   #text(length: number): string {
     this.#need(length);
-    return this.#bytes.toString("utf8", this.#at, (this.#at += length));
+    return this.#decoder.decode(this.#bytes.subarray(this.#at, (this.#at += length)));
   }
   #u8(): number {
     this.#need(1);
-    return this.#bytes.readUInt8(this.#at++);
+    return this.#view.getUint8(this.#at++);
   }
   #u16(): number {
     this.#need(2);
-    return this.#bytes.readUInt16LE((this.#at += 2) - 2);
+    return this.#view.getUint16((this.#at += 2) - 2, true);
   }
   #u32(): number {
     this.#need(4);
-    return this.#bytes.readUInt32LE((this.#at += 4) - 4);
+    return this.#view.getUint32((this.#at += 4) - 4, true);
   }
   #f64(): number {
     this.#need(8);
-    return this.#bytes.readDoubleLE((this.#at += 8) - 8);
+    return this.#view.getFloat64((this.#at += 8) - 8, true);
   }
 
   #need(bytes: number): void {

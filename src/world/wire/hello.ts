@@ -1,32 +1,14 @@
 /**
- * Introductions. The dialling host opens two sockets and says hello on both: who it is, of which run and version,
- * the run's token, a secret of this one connection that joins the two (`link`), and which of them this is. The
- * listening host answers with a welcome on both, or says why not and hangs up.
+ * Introductions. The dialling host opens one socket for control and one or several for bulk, and says hello on all:
+ * who it is, of which run and version, the run's token, a secret of this one connection that joins them (`link`), and
+ * which of them this is. The listening host answers with a welcome on all, or says why not and hangs up.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { NodeId } from "../../core/ids.ts";
 import type { Header } from "../message.ts";
-import { HEAD_BYTES } from "./frame.ts";
-import type { LaneParcel } from "./lane.ts";
-import type { Limits, WireOptions } from "./options.ts";
-import type { SocketLane } from "./socket-lane.ts";
-
-export const HELLO = "hello";
-export const WELCOME = "welcome";
-export const REFUSED = "refused";
-export const GOODBYE = "goodbye";
-export const ALIVE = "alive";
-
-const NOBODY = "" as NodeId;
-
-/** A message of the connection itself. */
-export const internal = (kind: string, header: Header = {}): LaneParcel => ({
-  kind,
-  from: NOBODY,
-  to: NOBODY,
-  header,
-  payload: [],
-});
+import { HEAD_BYTES, PIECE_BYTES } from "./frame.ts";
+import type { WireOptions } from "./options.ts";
+import type { Stream } from "./stream.ts";
+import { internal, WARM } from "./words.ts";
 
 export interface Hello {
   readonly name: string;
@@ -37,7 +19,13 @@ export interface Hello {
   readonly checksum: number;
   readonly link: string;
   readonly queue: "control" | "bulk";
+  /** Which of how many sockets for bulk this is; the control socket is number 0. */
+  readonly stream: number;
+  readonly streams: number;
 }
+
+/** The most sockets for bulk. */
+export const MOST_STREAMS = 16;
 
 export const introduction = (options: WireOptions, checksum: boolean) => ({
   name: options.name,
@@ -56,6 +44,11 @@ export function readHello(header: Header, dialled: boolean): Hello | string {
   if (header["checksum"] !== 0 && header["checksum"] !== 1) return "it did not say its checksum";
   if (dialled && header["queue"] !== "control" && header["queue"] !== "bulk")
     return `it said the queue ${String(header["queue"])}`;
+  const [stream, streams] = [Number(header["stream"]), Number(header["streams"])];
+  const sound = Number.isInteger(stream) && Number.isInteger(streams);
+  const few = stream >= 0 && stream < streams && streams <= MOST_STREAMS;
+  if (dialled && !(sound && few && (header["queue"] === "bulk" || stream === 0)))
+    return `it said stream ${stream} of ${streams}`;
   return header as unknown as Hello;
 }
 
@@ -74,8 +67,15 @@ function sameSecret(left: string, right: string): boolean {
   return timingSafeEqual(digest(left), digest(right));
 }
 
-/** The peer of this lane is known: its frames are taken as it said. */
-export function trust(lane: SocketLane, hello: Hello, limits: Limits): void {
-  const bounds = { head: HEAD_BYTES, body: limits.maxPayload };
-  lane.reader.trust(hello.name, hello.checksum === 1, bounds);
+/** The peer of this stream is known: its frames are taken as it said. */
+export function trust(stream: Stream, hello: Hello): void {
+  stream.reader.trust(hello.name, hello.checksum === 1, { head: HEAD_BYTES, own: PIECE_BYTES });
+}
+
+const WARM_FRAMES = 4;
+
+/** Sends bytes that mean nothing, so that the first tensor finds a socket whose window is open. */
+export function warm(stream: Stream): void {
+  const nothing = new Uint8Array(PIECE_BYTES);
+  for (let n = 0; n < WARM_FRAMES; n++) stream.tell(internal(WARM, {}, [nothing]));
 }

@@ -1,4 +1,4 @@
-/** One direction-pair of a connection: the parcels of one queue, in order, over a socket or a message port. */
+/** One direction-pair of a connection: the parcels of one queue, in order, over sockets, a message port or a bus. */
 import type { PangaeaError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
 import type { Parcel } from "./contract.ts";
@@ -6,24 +6,48 @@ import type { Parcel } from "./contract.ts";
 /** A parcel without its queue, which its lane says; also a message of the connection itself. */
 export type LaneParcel = Omit<Parcel, "queue">;
 
-/** Who hears of a lane; another one hears during the introductions than later. */
+/** Who hears of a lane. */
 export interface LaneListener {
-  /** `internal`: a message of the connection itself. */
-  arrived(parcel: LaneParcel, internal: boolean): void;
+  arrived(parcel: LaneParcel): void;
+  /** A message of the connection itself. */
+  told(message: LaneParcel): void;
   /** The carrier broke, or the peer sent nonsense. Called once. */
   failed(error: PangaeaError): void;
-  /** Some bytes have been given to the system. */
+  /** Some bytes have been given to the system, or were acknowledged. */
   left(): void;
+  /** The peer has said goodbye: it sends nothing more here. */
+  finished(): void;
+  /** The peer may be told that so many bytes were taken since the beginning. */
+  took(bytes: Bytes): void;
+}
+
+/** Something that can fall silent alone: a socket, a port. */
+export interface Carrier {
+  readonly name: string;
+  /** Grows whenever the peer was heard. */
+  readonly heard: number;
 }
 
 export interface Lane {
-  send(parcel: LaneParcel, internal?: boolean): void;
+  send(parcel: LaneParcel): void;
+  /** Sends a message of the connection itself, ahead of the parcels that wait. */
+  tell(message: LaneParcel): void;
+  /** Gives a sign of life on every carrier. */
+  alive(): void;
+  /** Says goodbye once everything that waits has been sent. */
+  finish(): void;
   /** Bytes that wait here or were given to the system and not yet taken. */
   readonly queued: Bytes;
-  /** Grows whenever the peer was heard. */
-  readonly heard: number;
-  /** From now on this listener hears, first what came meanwhile. `undefined`: what comes is kept. */
-  listen(listener: LaneListener | undefined): void;
+  /** Bytes that the peer has said it has taken; stays 0 where it does not say. */
+  readonly delivered: Bytes;
+  /** Whether parcels wait for their turn now. */
+  readonly busy: boolean;
+  readonly carriers: readonly Carrier[];
+  /** From now on this listener hears, first what came meanwhile. */
+  listen(listener: LaneListener): void;
+  /** The peer has taken so many bytes; at most so many may be under way. Throws what is wrong with that. */
+  credit(taken: Bytes): void;
+  allow(window: Bytes): void;
   /** Takes nothing more from the peer for now. */
   pause(): void;
   resume(): void;

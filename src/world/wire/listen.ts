@@ -3,24 +3,16 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createSecureServer } from "node:tls";
 import { TimeoutError } from "../../core/errors.ts";
 import { LaneConnection } from "./connection.ts";
-import type { Address, Listener, Parcel } from "./contract.ts";
+import type { Address, Listener } from "./contract.ts";
 import { listenFailed, refused } from "./errors.ts";
-import {
-  HELLO,
-  type Hello,
-  internal,
-  introduction,
-  objection,
-  REFUSED,
-  readHello,
-  trust,
-  WELCOME,
-} from "./hello.ts";
+import { type Hello, introduction, objection, readHello, trust, warm } from "./hello.ts";
 import type { LaneParcel } from "./lane.ts";
 import { isLocal, type Limits, type ListenOptions, limitsOf, requireSecure } from "./options.ts";
-import { SocketLane } from "./socket-lane.ts";
+import { lanesOf } from "./socket-lane.ts";
+import { Stream } from "./stream.ts";
+import { HELLO, internal, REFUSED, WELCOME } from "./words.ts";
 
-/** Sockets that have not yet introduced themselves, or wait for their sister. */
+/** Sockets that have not yet introduced themselves, or wait for their sisters. */
 const STRANGERS = 1024;
 
 /**
@@ -64,10 +56,10 @@ function open(options: ListenOptions, door: Door): Server {
 class Door {
   readonly #options: ListenOptions;
   readonly #limits: Limits;
-  /** Lanes on probation, each with its deadline. */
-  readonly #strangers = new Map<SocketLane, NodeJS.Timeout>();
-  /** First halves of connections, by their link. */
-  readonly #halves = new Map<string, { readonly lane: SocketLane; readonly hello: Hello }>();
+  /** Streams on probation, each with its deadline. */
+  readonly #strangers = new Map<Stream, NodeJS.Timeout>();
+  /** Connections some of whose streams have come, by their link. */
+  readonly #parts = new Map<string, Map<Stream, Hello>>();
 
   constructor(options: ListenOptions, limits: Limits) {
     this.#options = options;
@@ -81,76 +73,93 @@ class Door {
       this.#options.onRefused?.(refused(from, `${STRANGERS} others wait at the door`));
       return;
     }
-    const lane = new SocketLane(from);
+    const stream = new Stream(from);
     const { helloMillis } = this.#limits;
     const late = new TimeoutError(`${from} did not introduce itself in ${helloMillis} ms`);
     this.#strangers.set(
-      lane,
-      setTimeout(() => this.#drop(lane, late), helloMillis),
+      stream,
+      setTimeout(() => this.#drop(stream, late), helloMillis),
     );
-    lane.listen({
-      arrived: (parcel, own) => this.#hear(lane, parcel, own),
-      failed: (error) => this.#drop(lane, error),
+    stream.own({
+      told: (message) => this.#hear(stream, message),
+      failed: (error) => this.#drop(stream, error),
+      read: () => {},
       left: () => {},
     });
-    lane.attach(socket, true);
+    stream.attach(socket, true);
   }
 
   close(): void {
-    for (const lane of [...this.#strangers.keys()])
-      this.#drop(lane, refused(lane.reader.peer, "this host stopped listening"));
+    for (const stream of [...this.#strangers.keys()])
+      this.#drop(stream, refused(stream.name, "this host stopped listening"));
   }
 
-  #hear(lane: SocketLane, parcel: LaneParcel, own: boolean): void {
-    const hello =
-      own && parcel.kind === HELLO ? readHello(parcel.header, true) : "it did not say hello";
+  #hear(stream: Stream, message: LaneParcel): void {
+    const hello = message.kind === HELLO ? readHello(message.header, true) : "it did not say hello";
     const wrong = typeof hello === "string" ? hello : objection(hello, this.#options);
     if (wrong !== undefined || typeof hello === "string") {
-      this.#refuse(lane, wrong ?? "");
+      this.#refuse(stream, wrong ?? "");
       return;
     }
-    trust(lane, hello, this.#limits);
-    const first = this.#halves.get(hello.link);
-    if (first === undefined) {
-      this.#halves.set(hello.link, { lane, hello });
-      return;
-    }
-    if (first.hello.queue === hello.queue || first.hello.name !== hello.name) {
-      this.#refuse(lane, "another connection has its link");
-      return;
-    }
-    this.#halves.delete(hello.link);
-    const [control, bulk] = hello.queue === "control" ? [lane, first.lane] : [first.lane, lane];
-    this.#join(hello.name, { control, bulk });
+    trust(stream, hello);
+    const parts = this.#parts.get(hello.link) ?? new Map<Stream, Hello>();
+    for (const other of parts.values())
+      if (!areSisters(hello, other)) {
+        this.#refuse(stream, "another connection has its link");
+        return;
+      }
+    this.#parts.set(hello.link, parts.set(stream, hello));
+    const bulk = [...parts].filter(([, { queue }]) => queue === "bulk");
+    const control = [...parts].find(([, { queue }]) => queue === "control");
+    const first = bulk[0];
+    if (control === undefined || first === undefined || bulk.length < first[1].streams) return;
+    this.#parts.delete(hello.link);
+    bulk.sort(([, left], [, right]) => left.stream - right.stream);
+    const streams = { control: [control[0]], bulk: bulk.map(([each]) => each) };
+    this.#join(hello.name, streams);
   }
 
-  #join(name: string, lanes: Readonly<Record<Parcel["queue"], SocketLane>>): void {
-    for (const lane of [lanes.control, lanes.bulk]) {
-      clearTimeout(this.#strangers.get(lane));
-      this.#strangers.delete(lane);
-      lane.send(internal(WELCOME, introduction(this.#options, this.#limits.checksum)), true);
-      lane.writer.summed = this.#limits.checksum;
+  #join(
+    name: string,
+    streams: { readonly control: readonly Stream[]; readonly bulk: readonly Stream[] },
+  ): void {
+    const lanes = lanesOf(name, streams, this.#limits);
+    for (const stream of [...streams.control, ...streams.bulk]) {
+      clearTimeout(this.#strangers.get(stream));
+      this.#strangers.delete(stream);
+      stream.tell(internal(WELCOME, introduction(this.#options, this.#limits.checksum)));
     }
+    for (const lane of [lanes.control, lanes.bulk]) lane.begin(this.#limits.checksum);
+    if (streams.bulk.length > 1) streams.bulk.forEach(warm);
     this.#options.accept(new LaneConnection(name, lanes, this.#limits));
   }
 
   /** Tells the peer why, and hangs up when that has left. */
-  #refuse(lane: SocketLane, why: string): void {
-    lane.listen({
-      arrived: () => {},
+  #refuse(stream: Stream, why: string): void {
+    stream.own({
+      told: () => {},
       failed: () => {},
-      left: () => this.#drop(lane, refused(lane.reader.peer, why)),
+      read: () => {},
+      left: () => this.#drop(stream, refused(stream.name, why)),
     });
-    lane.send(internal(REFUSED, { why }), true);
+    stream.tell(internal(REFUSED, { why }));
   }
 
-  #drop(lane: SocketLane, error: Error): void {
-    const deadline = this.#strangers.get(lane);
+  #drop(stream: Stream, error: Error): void {
+    const deadline = this.#strangers.get(stream);
     if (deadline === undefined) return;
     clearTimeout(deadline);
-    this.#strangers.delete(lane);
-    for (const [link, half] of this.#halves) if (half.lane === lane) this.#halves.delete(link);
-    lane.destroy();
+    this.#strangers.delete(stream);
+    for (const [link, parts] of this.#parts)
+      if (parts.delete(stream) && parts.size === 0) this.#parts.delete(link);
+    stream.destroy();
     this.#options.onRefused?.(error);
   }
+}
+
+/** Whether two streams may belong to one connection: of the same host, and not the same stream twice. */
+function areSisters(one: Hello, other: Hello): boolean {
+  if (one.name !== other.name) return false;
+  if (one.queue !== other.queue) return true;
+  return one.queue === "bulk" && one.streams === other.streams && one.stream !== other.stream;
 }

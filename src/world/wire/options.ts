@@ -22,6 +22,11 @@ export interface WireOptions {
   readonly version: string;
   readonly token: string;
   readonly credentials?: Credentials | undefined;
+  /**
+   * Sockets for bulk that the dialling end opens; a listener takes as many as come. One inside a site (the default),
+   * 4 to 8 between sites, where one TCP connection does not fill a long link. Several are warmed up at once.
+   */
+  readonly streams?: number | undefined;
   /** Bytes that may wait in each queue; one parcel alone may be larger. Default 256 MiB. */
   readonly maxQueued?: Bytes | undefined;
   /** The largest payload that is taken from the peer. Default 1 GiB. */
@@ -48,6 +53,7 @@ export interface ListenOptions extends WireOptions {
 
 /** The options' numbers, with the defaults filled in. */
 export interface Limits {
+  readonly streams: number;
   readonly maxQueued: Bytes;
   readonly maxPayload: Bytes;
   readonly checksum: boolean;
@@ -57,6 +63,7 @@ export interface Limits {
 }
 
 export const limitsOf = (options: WireOptions, local: boolean): Limits => ({
+  streams: options.streams ?? 1,
   maxQueued: options.maxQueued ?? 256 * 2 ** 20,
   maxPayload: options.maxPayload ?? 2 ** 30,
   helloMillis: options.helloMillis ?? 5000,

@@ -9,7 +9,8 @@ import type { PangaeaError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
 import type { Parcel } from "./contract.ts";
 import { bytesOf, ELEMENTS, elementOf, layOut } from "./frame.ts";
-import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
+import type { Carrier, Lane, LaneListener, LaneParcel } from "./lane.ts";
+import { ALIVE, GOODBYE, internal } from "./words.ts";
 
 /** Once so many bytes are in the port that the other side has not acknowledged, nothing more is sent. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
@@ -37,7 +38,9 @@ interface Waiting {
   copy?: Copy;
 }
 
-export class PortLane implements Lane {
+export class PortLane implements Lane, Carrier {
+  readonly name = "the other thread";
+  readonly carriers: readonly Carrier[] = [this];
   readonly #port: MessagePort;
   readonly #queue: Parcel["queue"];
   #waiting: Waiting[] = [];
@@ -47,6 +50,7 @@ export class PortLane implements Lane {
   #inPort = 0;
   #taken = 0;
   #heard = 0;
+  #delivered = 0;
   #scheduled = false;
   #copying = false;
   #paused = false;
@@ -63,14 +67,35 @@ export class PortLane implements Lane {
   get heard(): number {
     return this.#heard;
   }
-
-  listen(listener: LaneListener | undefined): void {
-    this.#listener = listener;
-    while (this.#listener !== undefined && this.#early.length > 0)
-      this.#early.shift()!(this.#listener);
+  get delivered(): Bytes {
+    return this.#delivered;
+  }
+  get busy(): boolean {
+    return this.#waiting.length > 0;
   }
 
-  send(parcel: LaneParcel, internal = false): void {
+  listen(listener: LaneListener): void {
+    this.#listener = listener;
+    while (this.#early.length > 0) this.#early.shift()!(listener);
+  }
+
+  send(parcel: LaneParcel): void {
+    this.#push(parcel, false);
+  }
+  tell(message: LaneParcel): void {
+    this.#push(message, true);
+  }
+  alive(): void {
+    this.tell(internal(ALIVE));
+  }
+  finish(): void {
+    this.tell(internal(GOODBYE));
+  }
+  /** The port has a window of its own. */
+  credit(): void {}
+  allow(): void {}
+
+  #push(parcel: LaneParcel, internal: boolean): void {
     let bytes = PARCEL_BYTES;
     for (const part of parcel.payload) {
       elementOf(part);
@@ -91,18 +116,25 @@ export class PortLane implements Lane {
     this.#heard++;
     if ("taken" in message) {
       this.#inPort -= message.taken;
+      this.#delivered += message.taken;
       this.#pump();
+      this.#listener?.left();
       return;
     }
     this.#taken += message.bytes;
     this.#acknowledge();
-    this.#tell((listener) => listener.arrived(message.parcel, message.internal));
+    const { parcel } = message;
+    this.#hand((listener) => {
+      if (!message.internal) listener.arrived(parcel);
+      else if (parcel.kind === GOODBYE) listener.finished();
+      else listener.told(parcel);
+    });
   }
 
   fail(error: PangaeaError): void {
     if (this.#failed) return;
     this.#failed = true;
-    this.#tell((listener) => listener.failed(error));
+    this.#hand((listener) => listener.failed(error));
   }
 
   pause(): void {
@@ -161,7 +193,7 @@ export class PortLane implements Lane {
     this.#port.postMessage(message);
   }
 
-  #tell(what: (listener: LaneListener) => void): void {
+  #hand(what: (listener: LaneListener) => void): void {
     if (this.#listener && this.#early.length === 0) what(this.#listener);
     else this.#early.push(what);
   }

@@ -1,87 +1,121 @@
 /**
- * One socket of a connection: parcels out in order, in batches that the system takes without blocking this
- * thread for long; parcels in as they come. A lane knows nothing of its sister; the connection does.
+ * One queue of a connection over one socket or several streams: parcels out in order, cut in frames that go over
+ * whichever stream takes more, in batches that do not hold this thread up for long; parcels in put together by
+ * their assembly. With a window no more is under way than the connection allows.
  */
-import type { Socket } from "node:net";
 import type { PangaeaError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
-import { peerGone } from "./errors.ts";
+import { Assembly, MOST_CREDIT } from "./assembly.ts";
+import type { Parcel } from "./contract.ts";
+import { malformed, peerGone } from "./errors.ts";
 import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
-import { FrameReader } from "./reader.ts";
-import { FrameWriter, type Outgoing } from "./writer.ts";
+import { NODE } from "./machine.ts";
+import type { Limits } from "./options.ts";
+import { Stream } from "./stream.ts";
+import { ALIVE, GOODBYE, internal } from "./words.ts";
+import { FrameWriter, nextFrameBytes, type Outgoing } from "./writer.ts";
 
-/** Bytes given to the system at once. */
+/** Bytes given to one socket at once. */
 const BATCH_BYTES = 1024 * 1024;
-/** The reused buffer into which the system reads. */
-const READ_BYTES = 128 * 1024;
-/** The largest head of an introduction. */
-const HELLO_BYTES = 16 * 1024;
+/** So many bytes given to the system, and others of this thread have their turn. */
+const TURN_BYTES = 2 * 1024 * 1024;
+/** The peer is told at once that so many bytes were taken, of fewer after a moment. */
+const CREDIT_BYTES = 1024 * 1024;
+const CREDIT_MILLIS = 2;
+
+export interface SocketLaneOptions {
+  /** How many, or those that came in. */
+  readonly streams: number | readonly Stream[];
+  /** Whether the peer gives credit. */
+  readonly windowed: boolean;
+  readonly maxPayload: Bytes;
+}
+
+/** The two lanes of a connection: of so many sockets that are still to be opened, or of those that came in. */
+export function lanesOf(
+  peer: string,
+  streams: Readonly<Record<Parcel["queue"], SocketLaneOptions["streams"]>>,
+  { maxPayload }: Limits,
+): Readonly<Record<Parcel["queue"], SocketLane>> {
+  return {
+    control: new SocketLane(peer, { streams: streams.control, windowed: false, maxPayload }),
+    bulk: new SocketLane(peer, { streams: streams.bulk, windowed: true, maxPayload }),
+  };
+}
 
 export class SocketLane implements Lane {
-  readonly reader: FrameReader;
-  readonly writer = new FrameWriter();
+  readonly carriers: readonly Stream[];
+  readonly #assembly: Assembly;
+  readonly #writer = new FrameWriter(NODE);
+  readonly #windowed: boolean;
   #listener: LaneListener | undefined;
   /** What came while nobody listened. */
   #early: ((listener: LaneListener) => void)[] = [];
-  #socket: Socket | undefined;
   #queue: Outgoing[] = [];
   #next = 0;
   #queued = 0;
-  #inFlight = 0;
+  #turn = 0;
   #scheduled = false;
-  #heard = 0;
-  #failed = false;
+  #yielded = false;
+  #first = 0;
+  /** Bytes of frames given to the system, and those that the peer has taken. */
+  #sent = 0;
+  #delivered = 0;
+  #window = Number.POSITIVE_INFINITY;
+  /** Bytes that the peer was told were taken. */
+  #credited = 0;
+  #creditDue: NodeJS.Timeout | undefined;
+  #paused = false;
+  #finishing = false;
+  readonly #finished = new Set<Stream>();
+  #broken: PangaeaError | undefined;
+  #over = false;
 
-  /** Until the peer has introduced itself it may send one small head. */
-  constructor(peer: string) {
-    this.reader = new FrameReader(peer, { head: HELLO_BYTES, body: 0 }, (parcel, internal) =>
-      this.#tell((listener) => listener.arrived(parcel, internal)),
+  constructor(peer: string, { streams, windowed, maxPayload }: SocketLaneOptions) {
+    this.#windowed = windowed;
+    const count = typeof streams === "number" ? streams : streams.length;
+    const bounds = { ordered: count === 1, maxBody: maxPayload };
+    this.#assembly = new Assembly(NODE, bounds, (parcel) =>
+      this.#hand((listener) => listener.arrived(parcel)),
     );
+    this.#writer.alone = count > 1;
+    this.carriers =
+      typeof streams === "number" ? Array.from({ length: count }, () => new Stream(peer)) : streams;
+    for (const stream of this.carriers) stream.reader.assembly = this.#assembly;
   }
 
-  listen(listener: LaneListener | undefined): void {
-    this.#listener = listener;
-    while (this.#listener !== undefined && this.#early.length > 0)
-      this.#early.shift()!(this.#listener);
-  }
-
-  /** Options of `connect` with which the socket reads into one reused buffer, or to where the bytes belong. */
-  onread() {
-    const shared = Buffer.allocUnsafeSlow(READ_BYTES);
-    return {
-      buffer: (): Uint8Array => this.reader.room() ?? shared,
-      callback: (count: number, into: Uint8Array): boolean => {
-        this.#guard(() => {
-          if (into === shared) this.reader.push(shared.subarray(0, count));
-          else this.reader.filled(count);
-        });
-        return true;
-      },
-    };
-  }
-
-  /** Begins to use the socket; one without `onread` is read in chunks. */
-  attach(socket: Socket, chunks: boolean): this {
-    this.#socket = socket;
-    socket.setNoDelay(true);
-    if (chunks) socket.on("data", (bytes: Buffer) => this.#guard(() => this.reader.push(bytes)));
-    else socket.resume();
-    socket.on("error", (error) => this.#fail(peerGone(this.reader.peer, error.message, error)));
-    socket.on("close", () => this.#fail(peerGone(this.reader.peer, "its socket was closed")));
-    socket.on("end", () => this.#fail(peerGone(this.reader.peer, "it hung up without a goodbye")));
-    return this;
+  /** The introductions are over. */
+  begin(summed: boolean): void {
+    this.#writer.summed = summed;
+    for (const stream of this.carriers) {
+      stream.summed = summed;
+      stream.own({
+        told: (message) => this.#told(message, stream),
+        read: () => this.#read(),
+        failed: (error) => this.#failed(error, stream),
+        left: (bytes) => this.#left(bytes),
+      });
+    }
+    this.#read();
   }
 
   get queued(): Bytes {
-    return this.#queued;
+    return this.carriers.reduce((sum, stream) => sum + stream.queued, this.#queued);
+  }
+  get delivered(): Bytes {
+    return this.#delivered;
+  }
+  get busy(): boolean {
+    return this.#next < this.#queue.length;
   }
 
-  get heard(): number {
-    return this.#heard;
+  listen(listener: LaneListener): void {
+    this.#listener = listener;
+    while (this.#early.length > 0) this.#early.shift()!(listener);
   }
 
-  send(parcel: LaneParcel, internal = false): void {
-    const outgoing = this.writer.begin(parcel, internal);
+  send(parcel: LaneParcel): void {
+    const outgoing = this.#writer.begin(parcel, false);
     this.#queue.push(outgoing);
     this.#queued += outgoing.wireBytes;
     if (this.#scheduled) return;
@@ -93,68 +127,163 @@ export class SocketLane implements Lane {
     });
   }
 
-  pause(): void {
-    this.#socket?.pause();
-  }
-  resume(): void {
-    this.#socket?.resume();
-  }
-  destroy(): void {
-    this.#failed = true;
-    this.#queue = [];
-    this.#socket?.destroy();
+  tell(message: LaneParcel): void {
+    this.carriers[0]!.tell(message);
   }
 
+  alive(): void {
+    for (const stream of this.carriers) stream.tell(internal(ALIVE));
+  }
+
+  finish(): void {
+    this.#finishing = true;
+    if (!this.busy) this.#sayGoodbye();
+  }
+
+  credit(taken: Bytes): void {
+    const sound = Number.isSafeInteger(taken) && taken >= this.#delivered && taken <= this.#sent;
+    if (!sound || !this.#windowed)
+      throw malformed(this.#peer, `credit for ${taken} bytes of ${this.#sent}`, 0);
+    this.#delivered = taken;
+    this.#pump();
+  }
+
+  allow(window: Bytes): void {
+    if (!this.#windowed || window === this.#window) return;
+    const wider = window > this.#window;
+    this.#window = Math.min(window, MOST_CREDIT);
+    if (wider) this.#pump();
+  }
+
+  /** Without credit the peer stops soon; a lane that has no window stops reading. */
+  pause(): void {
+    this.#paused = true;
+    if (!this.#windowed) for (const stream of this.carriers) stream.pause();
+  }
+  resume(): void {
+    this.#paused = false;
+    for (const stream of this.carriers) stream.resume();
+    this.#giveCredit();
+  }
+
+  destroy(): void {
+    this.#over = true;
+    clearTimeout(this.#creditDue);
+    this.#queue = [];
+    this.#next = 0;
+    for (const stream of this.carriers) stream.destroy();
+  }
+
+  get #peer(): string {
+    return this.carriers[0]!.name;
+  }
+
+  /** Frames to the streams in turns, one stream's batch or one frame of several. */
   #pump(): void {
-    const socket = this.#socket;
-    if (this.#inFlight > BATCH_BYTES || this.#next === this.#queue.length) return;
-    if (socket === undefined || socket.destroyed) return;
-    const buffers: Uint8Array[] = [];
-    let before = 0;
-    let bytes = 0;
-    while (bytes < BATCH_BYTES && this.#next < this.#queue.length) {
-      const parcel = this.#queue[this.#next]!;
-      before = buffers.length;
-      const last = this.writer.next(parcel, buffers);
-      for (let i = before; i < buffers.length; i++) bytes += buffers[i]!.length;
-      if (last) this.#next++;
+    const { carriers } = this;
+    const batch = carriers.length === 1 ? BATCH_BYTES : 1;
+    let idle = 0;
+    while (idle < carriers.length && this.busy && !this.#over) {
+      if (this.#turn >= TURN_BYTES) {
+        this.#continueLater();
+        return;
+      }
+      const stream = carriers[this.#first]!;
+      this.#first = (this.#first + 1) % carriers.length;
+      const bytes = stream.pump(this.#source, batch);
+      this.#turn += bytes;
+      idle = bytes === 0 ? idle + 1 : 0;
     }
+  }
+
+  /** Others of this thread come first. */
+  #continueLater(): void {
+    if (this.#yielded) return;
+    this.#yielded = true;
+    setImmediate(() => {
+      this.#yielded = false;
+      this.#turn = 0;
+      this.#pump();
+    });
+  }
+
+  readonly #source = (into: Uint8Array[]): Bytes => {
+    const parcel = this.#queue[this.#next];
+    if (parcel === undefined) return 0;
+    const bytes = nextFrameBytes(parcel);
+    const underWay = this.#sent - this.#delivered;
+    if (this.#windowed && underWay > 0 && underWay + bytes > this.#window) return 0;
+    if (this.#writer.next(parcel, into)) this.#next++;
+    this.#sent += bytes;
     if (this.#next === this.#queue.length || this.#next > 1024) {
       this.#queue = this.#queue.slice(this.#next);
       this.#next = 0;
     }
-    this.#inFlight += bytes;
-    const last = buffers.pop()!;
-    if (buffers.length > 0) socket.cork();
-    for (const buffer of buffers) socket.write(buffer);
-    socket.write(last, (error) => error || this.#left(bytes));
-    if (buffers.length > 0) socket.uncork();
-  }
+    return bytes;
+  };
 
   #left(bytes: Bytes): void {
-    this.#inFlight -= bytes;
     this.#queued -= bytes;
     this.#pump();
+    if (this.#finishing && !this.busy) this.#sayGoodbye();
     this.#listener?.left();
   }
 
-  #guard(read: () => void): void {
-    this.#heard++;
-    if (this.#failed) return;
-    try {
-      read();
-    } catch (error) {
-      this.#fail(error as PangaeaError);
+  /** Behind the last frame on every stream. */
+  #sayGoodbye(): void {
+    this.#finishing = false;
+    for (const stream of this.carriers) stream.tell(internal(GOODBYE));
+  }
+
+  #read(): void {
+    if (!this.#windowed) return;
+    if (this.#assembly.came - this.#credited > MOST_CREDIT)
+      throw malformed(this.#peer, `${MOST_CREDIT} bytes without credit`, 0);
+    const due = this.#assembly.taken - this.#credited;
+    if (due >= CREDIT_BYTES) this.#giveCredit();
+    else if (due > 0) this.#creditDue ??= setTimeout(() => this.#giveCredit(), CREDIT_MILLIS);
+  }
+
+  #giveCredit(): void {
+    clearTimeout(this.#creditDue);
+    this.#creditDue = undefined;
+    const { taken } = this.#assembly;
+    if (this.#paused || this.#over || !this.#windowed || taken === this.#credited) return;
+    this.#credited = taken;
+    this.#hand((listener) => listener.took(taken));
+  }
+
+  #told(message: LaneParcel, stream: Stream): void {
+    if (message.kind !== GOODBYE) {
+      this.#hand((listener) => listener.told(message));
+      return;
     }
+    this.#finished.add(stream);
+    if (this.#finished.size < this.carriers.length) return;
+    if (this.#assembly.incomplete) {
+      const error = malformed(this.#peer, "a goodbye before all of a parcel", 0);
+      this.#hand((listener) => listener.failed(error));
+      return;
+    }
+    this.#hand((listener) => listener.finished());
+    const broken = this.#broken;
+    if (broken) this.#hand((listener) => listener.failed(broken));
   }
 
-  #fail(error: PangaeaError): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    this.#tell((listener) => listener.failed(error));
+  /** One stream's end is the lane's; but after a goodbye a peer that has everything may hang up. */
+  #failed(error: PangaeaError, stream: Stream): void {
+    const several = this.carriers.length > 1;
+    const place = `stream ${this.carriers.indexOf(stream) + 1} of ${this.carriers.length}`;
+    const told =
+      several && error.code === "PEER_GONE"
+        ? peerGone(this.#peer, `${place} broke: ${error.message}`, error)
+        : error;
+    if (this.#finished.has(stream) && this.#finished.size < this.carriers.length)
+      this.#broken = told;
+    else this.#hand((listener) => listener.failed(told));
   }
 
-  #tell(what: (listener: LaneListener) => void): void {
+  #hand(what: (listener: LaneListener) => void): void {
     if (this.#listener && this.#early.length === 0) what(this.#listener);
     else this.#early.push(what);
   }

@@ -1,5 +1,4 @@
 /** Parcels to frames: the buffers to write, in order, without a copy of the payload. */
-import { crc32 } from "node:zlib";
 import { invariant } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
 import {
@@ -8,6 +7,7 @@ import {
   bytesOf,
   Flag,
   layOut,
+  type Machine,
   PIECE_BYTES,
   PREFIX_BYTES,
   WIRE_VERSION,
@@ -15,14 +15,15 @@ import {
 import { HeadWriter } from "./head.ts";
 import type { LaneParcel } from "./lane.ts";
 
-const ZEROS = Buffer.alloc(16);
+const ZEROS = new Uint8Array(16);
 /** A body of at most so many bytes is copied behind its head: cheaper than giving the system two buffers. */
 const INLINE_BYTES = 2048;
 
 /** A parcel that is being written. */
 export interface Outgoing {
+  readonly number: number;
   /** Prefix and head of the first frame, and a small body. */
-  readonly start: Buffer;
+  readonly start: Uint8Array;
   readonly headBytes: number;
   /** The payload's parts as bytes, with zeros between them; none of a small body. */
   readonly pieces: readonly Uint8Array[];
@@ -37,20 +38,27 @@ export interface Outgoing {
 }
 
 export class FrameWriter {
+  readonly #machine: Machine;
   readonly #heads = new HeadWriter();
   #number = 0;
   /** Whether the frames of parcels begun from now on carry a checksum. */
   summed = true;
+  /** Whether each head is to be read without those before it: frames go over several sockets. */
+  alone = false;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
 
   /** Lays a parcel out. Parcels must be written in the order in which they were laid out. */
   begin(parcel: LaneParcel, internal: boolean): Outgoing {
     const { offsets, bytes } = layOut(parcel.payload.map((part) => part.byteLength));
     invariant(bytes < 2 ** 32, `a parcel of ${parcel.kind} takes ${bytes} bytes`);
-    const forget = this.#heads.forget();
+    const forget = this.#heads.forget(this.alone);
     const head = this.#heads.write(parcel);
     const headBytes = aligned(head.length);
     const inline = bytes <= INLINE_BYTES;
-    const start = Buffer.allocUnsafe(PREFIX_BYTES + headBytes + (inline ? bytes : 0));
+    const start = this.#machine.small(PREFIX_BYTES + headBytes + (inline ? bytes : 0));
     start.set(head, PREFIX_BYTES);
     start.fill(0, PREFIX_BYTES + head.length);
     const pieces = inline ? [] : piecesOf(parcel.payload, offsets);
@@ -62,38 +70,39 @@ export class FrameWriter {
       (forget ? Flag.forget : 0) | (internal ? Flag.internal : 0) | (this.summed ? Flag.summed : 0);
     const more = Math.max(0, Math.ceil(bytes / PIECE_BYTES) - 1);
     const wireBytes = PREFIX_BYTES * (1 + more) + headBytes + bytes;
+    const number = this.#number;
+    this.#number = (number + 1) >>> 0;
     const progress = { offset: 0, piece: 0, inPiece: 0 };
-    return { start, headBytes, pieces, bodyBytes: bytes, flags, wireBytes, ...progress };
+    return { number, start, headBytes, pieces, bodyBytes: bytes, flags, wireBytes, ...progress };
   }
 
   /** Appends the next frame's buffers to `into`; answers whether it was the parcel's last. */
   next(parcel: Outgoing, into: Uint8Array[]): boolean {
     const first = parcel.offset === 0;
     const length = Math.min(PIECE_BYTES, parcel.bodyBytes - parcel.offset);
-    const prefix = first ? parcel.start : Buffer.allocUnsafe(PREFIX_BYTES);
+    const bytes = first ? parcel.start : this.#machine.small(PREFIX_BYTES);
     const headBytes = first ? parcel.headBytes : 0;
     const own = first ? Flag.first | parcel.flags : parcel.flags & ~Flag.forget;
-    prefix.writeUInt32LE(headBytes + length, At.length);
-    prefix.writeUInt8(WIRE_VERSION, At.version);
-    prefix.writeUInt8(own, At.flags);
-    prefix.writeUInt16LE(0, At.zero);
-    prefix.writeUInt32LE(this.#number, At.number);
-    prefix.writeUInt32LE(0, At.sum);
-    prefix.writeUInt32LE(headBytes, At.head);
-    prefix.writeUInt32LE(parcel.bodyBytes, At.body);
-    prefix.writeUInt32LE(parcel.offset, At.offset);
-    prefix.writeUInt32LE(0, At.zeroToo);
-    const from = into.push(prefix);
+    const prefix = new DataView(bytes.buffer, bytes.byteOffset, PREFIX_BYTES);
+    prefix.setUint32(At.length, headBytes + length, true);
+    prefix.setUint8(At.version, WIRE_VERSION);
+    prefix.setUint8(At.flags, own);
+    prefix.setUint16(At.zero, 0, true);
+    prefix.setUint32(At.number, parcel.number, true);
+    prefix.setUint32(At.sum, 0, true);
+    prefix.setUint32(At.head, headBytes, true);
+    prefix.setUint32(At.body, parcel.bodyBytes, true);
+    prefix.setUint32(At.offset, parcel.offset, true);
+    prefix.setUint32(At.zeroToo, 0, true);
+    const from = into.push(bytes);
     if (parcel.pieces.length > 0) this.#take(parcel, length, into);
     if (own & Flag.summed) {
-      let sum = crc32(prefix);
-      for (let i = from; i < into.length; i++) sum = crc32(into[i]!, sum);
-      prefix.writeUInt32LE(sum, At.sum);
+      let sum = this.#machine.crc32(bytes);
+      for (let i = from; i < into.length; i++) sum = this.#machine.crc32(into[i]!, sum);
+      prefix.setUint32(At.sum, sum, true);
     }
     parcel.offset += length;
-    const last = parcel.offset === parcel.bodyBytes;
-    if (last) this.#number = (this.#number + 1) >>> 0;
-    return last;
+    return parcel.offset === parcel.bodyBytes;
   }
 
   #take(parcel: Outgoing, length: Bytes, into: Uint8Array[]): void {
@@ -112,6 +121,10 @@ export class FrameWriter {
     }
   }
 }
+
+/** Bytes of the frame that `next` would append. */
+export const nextFrameBytes = ({ offset, headBytes, bodyBytes }: Outgoing): Bytes =>
+  PREFIX_BYTES + (offset === 0 ? headBytes : 0) + Math.min(PIECE_BYTES, bodyBytes - offset);
 
 /** The parts as bytes, with zeros where the next begins at a multiple of 16. */
 function piecesOf(payload: readonly ArrayBufferView[], offsets: readonly number[]): Uint8Array[] {

@@ -1,0 +1,78 @@
+/**
+ * What is known of the way to a peer, from durations on this machine's clock alone: the shortest round trip and the
+ * best goodput of late, and the window that follows. As in BBR (Cardwell et al., "BBR: Congestion-Based Congestion
+ * Control", ACM Queue 2016): goodput is the largest of the last rounds, a round in which there was not enough to send
+ * only counts when it was better than that, and the window is two bandwidth-delay products. So it doubles each round
+ * while it is what limits, and rests where the link does.
+ */
+import type { Bytes, Micros } from "../../core/units.ts";
+import type { Estimate } from "./contract.ts";
+
+/** Round trips and rounds that are remembered. */
+const TRIPS = 32;
+const ROUNDS = 10;
+/** A round is at least so long: shorter ones measure buffers. */
+const LEAST_ROUND: Micros = 20_000;
+/** Threads take a turn before they give credit; added to the round trip. */
+const TURN: Micros = 5_000;
+export const FIRST_WINDOW: Bytes = 2 * 2 ** 20;
+const LEAST_WINDOW: Bytes = 512 * 1024;
+const MOST_WINDOW: Bytes = 64 * 2 ** 20;
+
+export class Estimator {
+  readonly #trips: Micros[] = [];
+  /** Bytes a microsecond. */
+  readonly #rounds: number[] = [];
+  #since: Micros | undefined;
+  #from: Bytes = 0;
+  #ranDry = false;
+
+  /** A message went there and back. */
+  trip(micros: Micros): void {
+    this.#trips.push(Math.max(1, micros));
+    if (this.#trips.length > TRIPS) this.#trips.shift();
+  }
+
+  /** The peer has so many bytes by now. @param busy whether more wait to be sent. */
+  delivered(now: Micros, bytes: Bytes, busy: boolean): void {
+    if (!busy) this.#ranDry = true;
+    if (this.#since === undefined) this.#begin(now, bytes);
+    const micros = now - this.#since!;
+    if (bytes === this.#from || micros < Math.max(LEAST_ROUND, this.#trip)) return;
+    const rate = (bytes - this.#from) / micros;
+    if (!this.#ranDry || rate > this.#best) {
+      this.#rounds.push(rate);
+      if (this.#rounds.length > ROUNDS) this.#rounds.shift();
+    }
+    this.#begin(now, bytes);
+    this.#ranDry = !busy;
+  }
+
+  /** Nothing was under way until now: what was measured so far is over. */
+  resume(now: Micros, bytes: Bytes): void {
+    this.#begin(now, bytes);
+    this.#ranDry = false;
+  }
+
+  estimate(): Estimate {
+    return { goodput: Math.round(this.#best * 8e6), roundTripMicros: this.#trip };
+  }
+
+  /** How many bytes should be under way. */
+  window(): Bytes {
+    if (this.#rounds.length === 0) return FIRST_WINDOW;
+    const product = this.#best * (this.#trip + TURN);
+    return Math.min(MOST_WINDOW, Math.max(LEAST_WINDOW, Math.round(2 * product)));
+  }
+
+  get #trip(): Micros {
+    return this.#trips.length === 0 ? 0 : Math.min(...this.#trips);
+  }
+  get #best(): number {
+    return this.#rounds.length === 0 ? 0 : Math.max(...this.#rounds);
+  }
+  #begin(now: Micros, bytes: Bytes): void {
+    this.#since = now;
+    this.#from = bytes;
+  }
+}
