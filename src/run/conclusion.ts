@@ -6,6 +6,7 @@
 import { bytes, dollars, numeral, percent, seconds, targetText, times } from "./format.ts";
 import { LAN_NAME } from "./rowlist.ts";
 import type { CompareRow } from "./rows.ts";
+import { streamConclusion } from "./stream-conclusion.ts";
 import type { Target } from "./view.ts";
 
 /** "eleven regions", "four sites". */
@@ -39,6 +40,7 @@ const stood = (row: CompareRow, target: Target): string => {
 
 /** @returns an empty string where there is no row to speak of. */
 export function conclusion(rows: readonly CompareRow[], target: Target, place: string): string {
+  if (rows.some((row) => row.streams)) return streamConclusion(rows, place);
   const methods = rows.filter((row) => !isLan(row) && !isBaseline(row));
   const baseline = quickest(rows.filter(isBaseline));
   const subject = methods.at(-1) ?? baseline ?? rows.at(-1);

@@ -4,10 +4,12 @@
  */
 import { bytes, seconds } from "../../run/format.ts";
 import type { CompareRow } from "../../run/rows.ts";
+import type { StreamsView } from "../../run/stream-view.ts";
 import type { RunView } from "../../run/view.ts";
 import type { Io } from "../io.ts";
 import { liveLines, qualityText } from "./live.ts";
 import { type Paint, paint } from "./paint.ts";
+import { streamFacts, streamRowText } from "./streams.ts";
 
 export interface Display {
   /** A run begins. */
@@ -136,6 +138,7 @@ class PlainDisplay implements Display {
 
   changed(): void {
     const view = this.#view;
+    if (view?.streams) this.#streams(view, view.streams);
     if (!view || view.evaluations.length === this.#judged) return;
     if (this.#io.now() - this.#saidAt < LINE_MS) return;
     this.#judged = view.evaluations.length;
@@ -146,12 +149,24 @@ class PlainDisplay implements Display {
     this.#io.err(`${this.#title}: ${seconds(last.seconds)}, ${facts}\n`);
   }
 
+  #streams(view: RunView, streams: StreamsView): void {
+    if (this.#io.now() - this.#saidAt < LINE_MS) return;
+    this.#saidAt = this.#io.now();
+    this.#io.err(`${this.#title}: ${seconds(view.seconds)}, ${streamFacts(view, streams)}\n`);
+  }
+
   ended(row: CompareRow): void {
     const reached = row.reachedTarget === null ? row.end : row.reachedTarget ? "reached" : row.end;
     const quality =
-      row.final.loss === null
+      streamRowText(row) ??
+      (row.final.loss === null
         ? "not judged"
-        : qualityText({ rmse: undefined, accuracy: undefined, ...row.final, loss: row.final.loss });
+        : qualityText({
+            rmse: undefined,
+            accuracy: undefined,
+            ...row.final,
+            loss: row.final.loss,
+          }));
     const target =
       row.reachedTarget === null ? "" : row.reachedTarget ? "target " : "target not reached, ";
     this.#io.err(

@@ -7,6 +7,7 @@ import type { CompareRow } from "../../run/rows.ts";
 import type { Point, RunView, SiteView } from "../../run/view.ts";
 import { clipped, layout, progressBar, sparkline } from "./columns.ts";
 import type { Paint } from "./paint.ts";
+import { streamOverall, streamRowText, streamSiteLines } from "./streams.ts";
 
 export interface Frame {
   /** "gaia (5 of 5)". */
@@ -21,10 +22,14 @@ export interface Frame {
 /** The lines of one picture; never more than the terminal has. */
 export function liveLines(frame: Frame, color: Paint): string[] {
   const { view, width } = frame;
-  const head = [color.strong(clipped(frame.title, width)), ...overall(view, width, color)];
+  const { streams } = view;
+  const state = streams ? streamOverall(view, streams, width, color) : overall(view, width, color);
+  const head = [color.strong(clipped(frame.title, width)), ...state];
   const done = frame.finished.slice(-8).map((row) => finishedLine(row, width, color));
   const room = frame.height - head.length - done.length - 4;
-  const sites = siteLines(view, width, Math.max(1, room), color);
+  const sites = streams
+    ? streamSiteLines(view, streams, width, Math.max(1, room), color)
+    : siteLines(view, width, Math.max(1, room), color);
   return [...done, ...(done.length > 0 ? [""] : []), ...head, "", ...sites];
 }
 
@@ -77,7 +82,8 @@ function overall(view: RunView, width: number, color: Paint): string[] {
 
 function finishedLine(row: CompareRow, width: number, color: Paint): string {
   const quality =
-    row.final.loss === null ? "-" : qualityText({ ...row.final, loss: row.final.loss } as Point);
+    streamRowText(row) ??
+    (row.final.loss === null ? "-" : qualityText({ ...row.final, loss: row.final.loss } as Point));
   const time =
     row.reachedTarget === false ? `not reached in ${seconds(row.seconds)}` : seconds(row.seconds);
   const text = `${row.name.padEnd(16)} ${quality.padStart(9)}  ${time}  WAN ${bytes(row.wanBytes)}`;

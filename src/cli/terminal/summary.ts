@@ -3,9 +3,11 @@ import { bytes, digits, dollars, percent, seconds } from "../../run/format.ts";
 import type { CompareRow } from "../../run/rows.ts";
 import { type Column, layout } from "./columns.ts";
 import type { Paint } from "./paint.ts";
+import { streamSummary } from "./streams.ts";
 
 /** Lines of the table; at 80 columns the less important numbers are left to the report. */
 export function summaryLines(rows: readonly CompareRow[], width: number, color: Paint): string[] {
+  if (rows.some((row) => row.streams)) return streamSummary(rows, width, color);
   const lan = rows.find((row) => row.name === "lan");
   const some = (of: (row: CompareRow) => unknown): boolean =>
     rows.some((row) => of(row) !== undefined);
