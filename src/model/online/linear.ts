@@ -1,0 +1,238 @@
+/**
+ * Linear models that learn online, tailored to a site: a row of weights for each class that the site has met, and none
+ * for others, so that a site with few classes has a small model. Portions are classes' rows.
+ */
+import type { Batch } from "../../core/dataset.ts";
+import type { Bytes, Flops } from "../../core/units.ts";
+import type { MergeContext, PackRequest, Portion, TailoredModel } from "../tailored.ts";
+import { type PortionReader, type PortionWriter, portionInvalid, sparseBytes } from "./bytes.ts";
+import { ClassPortions } from "./class-portions.ts";
+import { FRAME_BYTES, type RowShape, readFrame, writeFrame } from "./frame.ts";
+import type { LinearRule } from "./linear-rule.ts";
+import { Recall } from "./recall.ts";
+import { denseOf, labelOf, NonZeros } from "./rows.ts";
+
+/** Weights are values times scale, so that shrinking all of them is one product. */
+class Row {
+  /** Of the features, then the constant. */
+  readonly values: Float32Array;
+  scale = 1;
+  steps = 0;
+
+  constructor(features: number) {
+    this.values = new Float32Array(features + 1);
+  }
+
+  score({ places, values: x, count }: NonZeros): number {
+    const { values } = this;
+    let sum = values[values.length - 1] as number;
+    for (let i = 0; i < count; i++)
+      sum += (values[places[i] as number] as number) * (x[i] as number);
+    return sum * this.scale;
+  }
+
+  /** w <- shrink w + by x */
+  move(shrink: number, by: number, { places, values: x, count }: NonZeros): void {
+    const { values } = this;
+    this.scale *= shrink;
+    if (this.scale < 1e-4) this.settle();
+    if (by === 0) return;
+    const step = by / this.scale;
+    for (let i = 0; i < count; i++) values[places[i] as number]! += step * (x[i] as number);
+    values[values.length - 1]! += step;
+  }
+
+  /** Scale 1. */
+  settle(): void {
+    const { values, scale } = this;
+    if (scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= scale;
+    this.scale = 1;
+  }
+}
+
+export class LinearModel implements TailoredModel {
+  readonly kind: LinearRule["kind"];
+  readonly classes: number;
+  version = 0;
+  readonly #rule: LinearRule;
+  readonly #shape: RowShape;
+  readonly #trusted: number;
+  readonly #x: NonZeros;
+  readonly #scores: Float64Array;
+  #rows: (Row | undefined)[];
+  #recall: Recall;
+
+  /** `trusted`: see `OnlineModelSpec`. */
+  constructor(rule: LinearRule, trusted: number, shape: RowShape) {
+    this.kind = rule.kind;
+    this.classes = shape.classes;
+    this.#rule = rule;
+    this.#shape = shape;
+    this.#trusted = trusted;
+    this.#x = new NonZeros(shape.features);
+    this.#scores = new Float64Array(shape.classes);
+    this.#rows = new Array(shape.classes).fill(undefined);
+    this.#recall = new Recall(shape.classes);
+  }
+
+  bytes(): Bytes {
+    let bytes = FRAME_BYTES + 8 * this.classes + this.classes;
+    for (const row of this.#rows) if (row) bytes += 4 + sparseBytes(row.values);
+    return bytes;
+  }
+
+  async predict(batch: Batch, out: Int32Array): Promise<Flops> {
+    const data = denseOf(batch, this.#shape);
+    let flops = 0;
+    for (let i = 0; i < batch.rows.length; i++) {
+      this.#x.read(data, batch.rows[i] as number);
+      out[i] = this.#score();
+      flops += 2 * this.#x.count * this.#known();
+    }
+    return flops;
+  }
+
+  async learn(batch: Batch): Promise<Flops> {
+    const data = denseOf(batch, this.#shape);
+    const x = this.#x;
+    let flops = 0;
+    for (const row of batch.rows) {
+      const label = labelOf(data, row);
+      if (label < 0) continue;
+      x.read(data, row);
+      this.#rows[label] ??= new Row(this.#shape.features);
+      this.#recall.add(label, this.#score());
+      flops += 2 * x.count * (this.#known() + this.#step(label)) + 2 * x.count;
+    }
+    for (const row of this.#rows) row?.settle();
+    this.version++;
+    return flops;
+  }
+
+  portions(): readonly Portion[] {
+    return this.#portions().list();
+  }
+
+  pack({ classes, maxBytes }: PackRequest): Uint8Array | undefined {
+    const chosen = this.#portions().choose(classes, maxBytes - FRAME_BYTES - 2);
+    if (chosen.length === 0) return undefined;
+    const writer = writeFrame(this.kind, "portion", this.#shape);
+    writer.u16(chosen.length);
+    for (const c of chosen) {
+      writer.u16(c);
+      writer.f32(this.#recall.seen[c] as number);
+      writeRow(writer, this.#rows[c] as Row);
+    }
+    return writer.finish();
+  }
+
+  merge(packed: Uint8Array, { counts }: MergeContext): void {
+    const reader = readFrame(packed, this.kind, "portion", this.#shape);
+    const received = this.#portions().read(reader, () => ({
+      examples: reader.weight("examples of a class"),
+      row: readRow(reader, this.#shape.features),
+    }));
+    for (const [c, { examples, row }] of received) {
+      const own = this.#rows[c];
+      const had = counts[c] ?? 0;
+      if (own === undefined || had < this.#trusted) this.#rows[c] = row;
+      else average(own, had, row, examples);
+    }
+    this.version++;
+  }
+
+  save(): Uint8Array {
+    const writer = writeFrame(this.kind, "model", this.#shape);
+    this.#recall.write(writer);
+    for (const row of this.#rows) {
+      writer.u8(row ? 1 : 0);
+      if (row) writeRow(writer, row);
+    }
+    return writer.finish();
+  }
+
+  restore(saved: Uint8Array): void {
+    const reader = readFrame(saved, this.kind, "model", this.#shape);
+    const recall = Recall.read(reader, this.classes);
+    const rows = this.#rows.map((_, c) =>
+      reader.within(reader.u8(), 0, 1, `presence of class ${c}`) === 1
+        ? readRow(reader, this.#shape.features)
+        : undefined,
+    );
+    reader.end();
+    this.#recall = recall;
+    this.#rows = rows;
+    this.version++;
+  }
+
+  async close(): Promise<void> {}
+
+  #portions(): ClassPortions {
+    return new ClassPortions(this.#recall, (c) => {
+      const row = this.#rows[c];
+      return row && 2 + 4 + 4 + sparseBytes(row.values);
+    });
+  }
+
+  #known(): number {
+    let known = 0;
+    for (let c = 0; c < this.classes; c++) if (this.#rows[c]) known++;
+    return known;
+  }
+
+  /** The class with the largest score; scores of known classes are in `#scores`. */
+  #score(): number {
+    let best = -1;
+    for (let c = 0; c < this.classes; c++) {
+      const row = this.#rows[c];
+      if (!row) continue;
+      const score = row.score(this.#x);
+      this.#scores[c] = score;
+      if (best < 0 || score > (this.#scores[best] as number)) best = c;
+    }
+    return Math.max(0, best);
+  }
+
+  /** One step of every row on the example in `#x`, whose scores are known; answers how many rows moved. */
+  #step(label: number): number {
+    const rule = this.#rule;
+    const squares = rule.curvature * (this.#x.squares + 1);
+    let moved = 0;
+    for (let c = 0; c < this.classes; c++) {
+      const row = this.#rows[c];
+      if (!row) continue;
+      const sign = c === label ? 1 : -1;
+      const slope = rule.slope(sign * (this.#scores[c] as number));
+      const rate = 1 / (rule.inverseRate(++row.steps) + squares);
+      row.move(1 - rate * rule.l2, -rate * slope * sign, this.#x);
+      if (slope !== 0) moved++;
+    }
+    return moved;
+  }
+}
+
+/** The mean of two rows, by examples. */
+function average(own: Row, had: number, other: Row, has: number): void {
+  const part = has / (had + has);
+  for (let i = 0; i < own.values.length; i++)
+    own.values[i]! += part * ((other.values[i] as number) - (own.values[i] as number));
+}
+
+function writeRow(writer: PortionWriter, row: Row): void {
+  writer.u32(row.steps);
+  writer.sparse(row.values);
+}
+
+function readRow(reader: PortionReader, features: number): Row {
+  const steps = reader.u32();
+  const values = reader.sparse(features + 1, "weights");
+  if (values.some((value) => Math.abs(value) > LARGEST))
+    throw portionInvalid(`a weight is larger than ${LARGEST}`);
+  const row = new Row(features);
+  row.values.set(values);
+  row.steps = steps;
+  return row;
+}
+
+/** Products of larger weights with features could overflow, and honest ones are far from it. */
+const LARGEST = 1e15;
