@@ -1,6 +1,6 @@
 /**
- * What the tests need beside npm's packages: a Chromium, in which reports are opened, and a NATS server for the
- * control bus. Where one is not found, Debian's is installed with apt-get (as root, or through sudo without a
+ * What the tests need beside npm's packages: a Chromium, in which reports are opened, a NATS server for the control
+ * bus, and Slurm's daemons, of which tests make a cluster of three nodes on this machine. Where one is not found, Debian's is installed with apt-get (as root, or through sudo without a
  * password).
  */
 import { spawnSync } from "node:child_process";
@@ -32,6 +32,21 @@ const NATS = {
   purpose: "the tests of the control bus",
 };
 
+/** Slurm is there when all of these are. */
+const SLURM_PROGRAMS = ["slurmctld", "slurmd", "srun", "slurmrestd"];
+const SLURM = {
+  what: "Slurm",
+  variable: "SLURM_PATH",
+  folders: ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"],
+  packages: ["slurmctld", "slurmd", "slurm-client", "slurmrestd", "slurm-wlm-basic-plugins"],
+  purpose: "the tests of placement",
+  // Its variable names a folder that has the programs.
+  find: () => {
+    const found = findSlurm();
+    return Object.values(found).every((program) => program !== undefined) ? found : undefined;
+  },
+};
+
 function find({ variable, names, folders, places }) {
   const named = process.env[variable];
   if (named) return existsSync(named) ? named : undefined;
@@ -48,6 +63,14 @@ export const findChromium = () => find(CHROMIUM);
 
 /** The path of a nats-server, or nothing. */
 export const findNatsServer = () => find(NATS);
+
+/** The path of each of Slurm's programs, or nothing for one that is absent. */
+export function findSlurm() {
+  const folder = process.env[SLURM.variable];
+  const folders = folder ? [folder] : SLURM.folders;
+  const path = (name) => folders.map((at) => join(at, name)).find((file) => existsSync(file));
+  return Object.fromEntries(SLURM_PROGRAMS.map((name) => [name, path(name)]));
+}
 
 function fail({ what, variable, packages }, reason) {
   console.error(`No ${what} for the tests: ${reason}
@@ -84,9 +107,10 @@ if (
   import.meta.url === `file://${process.argv[1]}` ||
   process.argv[1]?.endsWith("test-prerequisites.mjs")
 ) {
-  for (const program of [CHROMIUM, NATS]) {
-    if (find(program)) continue;
+  for (const program of [CHROMIUM, NATS, SLURM]) {
+    const there = () => (program.find ?? (() => find(program)))();
+    if (there()) continue;
     install(program);
-    if (!find(program)) fail(program, "apt-get ended well, yet there is none.");
+    if (!there()) fail(program, "apt-get ended well, yet there is none.");
   }
 }

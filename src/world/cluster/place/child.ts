@@ -19,6 +19,8 @@ export interface ChildOptions {
   readonly cwd?: string | undefined;
   /** What it writes, line by line. */
   readonly output?: ((name: string, line: string) => void) | undefined;
+  /** Looks at each line first; what it keeps for itself is neither told nor a last line. */
+  readonly own?: ((line: string) => boolean) | undefined;
 }
 
 export interface ChildCommand {
@@ -42,7 +44,11 @@ export function startChild(wanted: ChildCommand, options: ChildOptions): Started
   child.stdin.on("error", () => {});
   const last = new LastLines();
   for (const stream of [child.stdout, child.stderr]) {
-    readLines(stream, last, (line) => options.output?.(name, line));
+    readLines(stream, (line) => {
+      if (options.own?.(line)) return;
+      last.add(`${line}\n`);
+      options.output?.(name, line);
+    });
   }
   const ended = endOf(child, last, options.timers);
   return {
@@ -113,11 +119,10 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-function readLines(stream: Readable, last: LastLines, onLine: (line: string) => void): void {
+function readLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = "";
   stream.setEncoding("utf8");
   stream.on("data", (text: string) => {
-    last.add(text);
     const lines = (rest + text).split(/\r?\n/);
     rest = lines.pop() ?? "";
     for (const line of lines) onLine(line);

@@ -1,0 +1,128 @@
+/**
+ * Processes by `srun`, where there is no slurmrestd: one `srun` each, which stays beside the coordinator, carries the
+ * process's output here and the end of the coordinator there. What it says of itself (`--verbose`) tells when the
+ * process runs.
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { PangaeaError } from "../../../../core/errors.ts";
+import type { Scope } from "../../../../core/scope.ts";
+import { SECOND } from "../../../../core/units.ts";
+import { realTimers } from "../../../bus/timers.ts";
+import { allOrNone, type Started } from "../all-or-none.ts";
+import { startChild } from "../child.ts";
+import type { Placed, PlacedProcess } from "../contract.ts";
+import { throwIssues } from "../errors.ts";
+import { featuresOf, gresOf, megabytesOf, type SlurmNode, unmet } from "./demand.ts";
+import { partitionOf, type SlurmOptions } from "./options.ts";
+
+const run = promisify(execFile);
+const SINFO_DEADLINE_MS = 10_000;
+
+export async function placeBySrun(
+  options: SlurmOptions,
+  processes: readonly PlacedProcess[],
+  scope: Scope,
+): Promise<Placed> {
+  const nodes = await nodesBySinfo();
+  const { gpuResource = "gpu" } = options;
+  throwIssues(processes.flatMap((process) => unmet(process, nodes, gpuResource)));
+  return allOrNone(processes, async (process) => startSrun(process, options), scope);
+}
+
+/** @throws PangaeaError SCHEDULER_UNREACHABLE */
+async function nodesBySinfo(): Promise<readonly SlurmNode[]> {
+  const words = ["--noheader", "--Node", "--format=%N|%f|%c|%m|%G"];
+  const { stdout } = await run("sinfo", words, { timeout: SINFO_DEADLINE_MS }).catch((cause) => {
+    const said = String(cause.stderr ?? cause.message)
+      .trim()
+      .split("\n")
+      .at(-1);
+    throw new PangaeaError("SCHEDULER_UNREACHABLE", `Slurm cannot be asked: ${said}`, {
+      fix: "run where `sinfo` works, or give slurmrestd's address",
+      cause,
+    });
+  });
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [name = "", features = "", cpus, memory, gres = ""] = line.split("|");
+      const none = (text: string): string => (text === "(null)" ? "" : text);
+      return {
+        name,
+        features: none(features).split(",").filter(Boolean),
+        cpus: Number.parseInt(cpus ?? "0", 10),
+        memoryMegabytes: Number.parseInt(memory ?? "0", 10),
+        gres: gresOf(none(gres)),
+      };
+    });
+}
+
+/** The words of `srun` for a process. */
+export function srunCommand(process: PlacedProcess, options: SlurmOptions): readonly string[] {
+  const { folder, account, qos, timeLimitMinutes, gpuResource = "gpu" } = options;
+  const partition = partitionOf(options, process.site);
+  const features = featuresOf(process).join("&");
+  const gpus = process.gpus ?? 0;
+  const flag = (name: string, value: string | number | undefined): readonly string[] =>
+    value === undefined || value === "" ? [] : [`--${name}=${value}`];
+  return [
+    "srun",
+    "--verbose",
+    "--unbuffered",
+    "--nodes=1",
+    "--ntasks=1",
+    ...flag("job-name", process.name),
+    ...flag("cpus-per-task", process.cores),
+    ...flag("mem", `${megabytesOf(process)}M`),
+    ...flag("constraint", features),
+    ...flag("gres", gpus === 0 ? undefined : `${gpuResource}:${gpus}`),
+    ...flag("partition", partition),
+    ...flag("account", account),
+    ...flag("qos", qos),
+    ...flag("time", timeLimitMinutes),
+    ...flag("chdir", folder),
+    "--",
+    ...process.command,
+  ];
+}
+
+function startSrun(process: PlacedProcess, options: SlurmOptions): Started {
+  const { timers = realTimers(), stopDeadline = 10 * SECOND, waiting, output } = options;
+  const { name, env } = process;
+  let started: () => void = () => {};
+  let complaint: string | undefined;
+  const told = new Promise<void>((resolve) => {
+    started = resolve;
+  });
+  /** Lines of srun's own are not the process's. */
+  const own = (line: string): boolean => {
+    if (!/^srun: /.test(line)) return false;
+    if (/\bNode \S+, \d+ tasks? started/.test(line)) started();
+    if (/queued and waiting for resources/.test(line)) waiting?.({ name, why: line.slice(6) });
+    complaint = /^srun: error: (.*)/.exec(line)?.[1] ?? complaint;
+    return true;
+  };
+  const command = srunCommand(process, options);
+  const child = startChild({ name, command, env }, { timers, stopDeadline, output, own });
+  const ended = child.placement.ended.then((end) => ({
+    ...end,
+    how: complaint === undefined ? end.how : howOf(complaint),
+  }));
+  const never = ended.then(({ how, lastLines }) => {
+    if (how === "exit code 0") return;
+    const said = lastLines.map((line) => `\n  ${line}`).join("");
+    throw new PangaeaError("PLACEMENT_FAILED", `${name} ended before all ran: ${how}${said}`);
+  });
+  never.catch(() => {});
+  return {
+    ...child,
+    placement: { ...child.placement, ended },
+    running: child.running.then(() => Promise.race([told, never])),
+  };
+}
+
+/** "n1: task 0: Exited with exit code 3" → "exit code 3"; the rest in Slurm's words. */
+const howOf = (complaint: string): string =>
+  /exit code \d+/.exec(complaint)?.[0] ?? `slurm: ${complaint.replace(/^\S+: task \d+: /, "")}`;
