@@ -9,6 +9,9 @@
  * histogram: at most `buckets` buckets of each size 2^k, so it takes O(buckets log n) numbers, and only the borders of
  * buckets are tried as cuts. A cut after which the error is higher is a drift; where it is lower the model has learned,
  * and the window just forgets. There is no warning.
+ *
+ * One thing differs: the paper drops the oldest bucket and searches again, so that one change is found many times over
+ * while its eve leaves the window bucket by bucket. Here all before the strongest cut goes at once.
  */
 import { z } from "zod";
 import { perExample } from "./bits.ts";
@@ -44,6 +47,11 @@ export class Adwin implements DriftDetector {
     return this.#length;
   }
 
+  /** Buckets that hold them. */
+  get buckets(): number {
+    return this.#rows.reduce((sum, row) => sum + row.length, 0);
+  }
+
   /** Errors among them. */
   get total(): number {
     return this.#total;
@@ -68,9 +76,9 @@ export class Adwin implements DriftDetector {
     if (++this.#sinceSearch < this.#options.every) return "stable";
     this.#sinceSearch = 0;
     let risen = false;
-    for (let cut = this.#findCut(); cut !== undefined; cut = this.#findCut()) {
-      risen ||= cut === "rise";
-      this.#forgetOldest();
+    for (let cut = this.#strongestCut(); cut; cut = this.#strongestCut()) {
+      risen ||= cut.rise > 0;
+      while (this.#length > cut.newer) this.#forgetOldest();
     }
     return risen ? "drift" : "stable";
   }
@@ -92,12 +100,14 @@ export class Adwin implements DriftDetector {
     while (this.#rows.length > 1 && this.#rows.at(-1)!.length === 0) this.#rows.pop();
   }
 
-  /** Whether a cut at some border is justified, and how the error goes there. */
-  #findCut(): "rise" | "fall" | undefined {
+  /** Of the borders at which the means differ by more than chance allows, the one with the largest ratio of the two. */
+  #strongestCut(): Cut | undefined {
     const { delta, minPart } = this.#options;
     const n = this.#length;
     const mean = this.#total / n;
-    const variance = mean * (1 - mean);
+    const log = Math.log((2 * Math.log(n)) / delta);
+    let strongest: Cut | undefined;
+    let strength = 1;
     let older = 0;
     let olderSum = 0;
     for (let k = this.#rows.length - 1; k >= 0; k--)
@@ -105,19 +115,25 @@ export class Adwin implements DriftDetector {
         older += 2 ** k;
         olderSum += this.#rows[k]![b]!;
         const newer = n - older;
-        if (newer < minPart) return undefined;
+        if (newer < minPart) return strongest;
         if (older < minPart) continue;
         const rise = (this.#total - olderSum) / newer - olderSum / older;
-        if (Math.abs(rise) > cutBound(older, newer, variance, delta))
-          return rise > 0 ? "rise" : "fall";
+        const ratio = Math.abs(rise) / cutBound(1 / older + 1 / newer, mean * (1 - mean), log);
+        if (ratio <= strength) continue;
+        strength = ratio;
+        strongest = { newer, rise };
       }
-    return undefined;
+    return strongest;
   }
 }
 
-/** How far the means of two adjoining parts may lie apart by chance. */
-export function cutBound(n0: number, n1: number, variance: number, delta: number): number {
-  const inverse = 1 / n0 + 1 / n1;
-  const log = Math.log((2 * Math.log(n0 + n1)) / delta);
-  return Math.sqrt(2 * inverse * variance * log) + (2 / 3) * inverse * log;
+interface Cut {
+  /** Outcomes after it. */
+  readonly newer: number;
+  /** Mean after it less the mean before. */
+  readonly rise: number;
 }
+
+/** How far the means of two adjoining parts may lie apart by chance; `inverse` is 1/m, `log` is ln(2/d). */
+const cutBound = (inverse: number, variance: number, log: number): number =>
+  Math.sqrt(2 * inverse * variance * log) + (2 / 3) * inverse * log;

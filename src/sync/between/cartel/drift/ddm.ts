@@ -17,7 +17,7 @@ export const DdmOptions = z
     /** Deviations above the least error that are a drift. */
     drift: z.number().positive().default(3),
     /** Examples before the first verdict, and before the least error is looked for. */
-    minExamples: z.number().int().positive().default(30),
+    minExamples: z.number().int().positive().default(500),
   })
   .refine(({ warning, drift }) => warning <= drift, {
     path: ["warning"],

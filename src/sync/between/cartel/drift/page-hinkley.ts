@@ -13,9 +13,9 @@ import type { DriftDetector, DriftState, Observation } from "./contract.ts";
 export const PageHinkleyOptions = z.strictObject({
   kind: z.literal("page-hinkley"),
   /** Rise of the error that counts as none. */
-  tolerance: z.number().nonnegative().default(0.02),
+  tolerance: z.number().nonnegative().default(0.03),
   /** Errors above the mean, summed, that are a drift. */
-  threshold: z.number().positive().default(30),
+  threshold: z.number().positive().default(25),
   /** Examples before the first verdict. */
   minExamples: z.number().int().positive().default(30),
 });

@@ -2,11 +2,13 @@
  * The two-window test: a design of our own for Cartel (the paper's test is not public). The latest batches (`now`) are
  * compared with a longer window of those just before them (`reference`). It asks for drift
  *
- *   error: when err(now) - err(reference) > max(rise, deviations * sqrt(p (1 - p) (1/n_now + 1/n_reference))),
- *          p the error of both together, `patience` batches running (a warning before that);
- *   class: when a class that the reference does not have passes `newShare` of now, at once.
+ *   error: when err(now) - err(reference) > max(rise, z sqrt(p (1 - p) (1/n_now + 1/n_reference)) + s), where p is the
+ *          error of both together, z `deviations`, and s = (1 - 2p) (z^2 - 1) / (6 n_now) what a binomial's skewness adds
+ *          to its quantile (Cornish and Fisher, 1938); `patience` batches running (a warning before that);
+ *   class: when a class that the reference (all but) does not have passes `newShare` of now, at once.
  *
- * After a drift the reference begins anew with the batches of `now`, and nothing is said until `now` is full again.
+ * After a drift all but the latest batch is forgotten: were the batches before it kept, the same change would be found
+ * twice, as new class and then as error. Nothing is said until there are a full `now` and as long a reference.
  */
 import { z } from "zod";
 import type { DriftDetector, DriftState, Observation } from "./contract.ts";
@@ -22,13 +24,15 @@ export const TwoWindowOptions = z.strictObject({
   /** Least rise of the error, 0..1. */
   rise: z.number().gt(0).lt(1).default(0.05),
   /** Least rise in standard deviations of the difference. */
-  deviations: z.number().positive().default(2),
+  deviations: z.number().positive().default(3),
   /** Batches in a row that must show the rise. */
   patience: count.default(2),
   /** Share of `now` that a new class must pass. */
   newShare: z.number().gt(0).lt(1).default(0.05),
+  /** Examples that it must have there, too. */
+  newExamples: count.default(5),
   /** Share of the reference up to which a class counts as absent. */
-  absentShare: z.number().min(0).lt(1).default(0),
+  absentShare: z.number().min(0).lt(1).default(0.01),
 });
 export type TwoWindowOptions = z.infer<typeof TwoWindowOptions>;
 
@@ -53,14 +57,16 @@ export class TwoWindow implements DriftDetector {
 
   observe(batch: Observation): DriftState {
     const { now, reference } = this.#options;
-    this.#now.push({ ...batch, classCounts: batch.classCounts.slice() });
+    const latest = { ...batch, classCounts: batch.classCounts.slice() };
+    this.#now.push(latest);
     if (this.#now.batches > now) this.#reference.push(this.#now.shift());
     if (this.#reference.batches > reference) this.#reference.shift();
     // A reference shorter than `now` would make the test one of itself.
     if (this.#reference.batches < Math.min(now, reference)) return "stable";
     this.#risen = this.#hasRisen() ? this.#risen + 1 : 0;
     if (this.#risen >= this.#options.patience || this.#hasNewClass()) {
-      this.#beginAnew();
+      this.reset();
+      this.#now.push(latest);
       return "drift";
     }
     return this.#risen > 0 ? "warning" : "stable";
@@ -72,22 +78,18 @@ export class TwoWindow implements DriftDetector {
     const reference = this.#reference;
     const p = (now.errors + reference.errors) / (now.examples + reference.examples);
     const deviation = Math.sqrt(p * (1 - p) * (1 / now.examples + 1 / reference.examples));
+    const skew = ((1 - 2 * p) * (deviations ** 2 - 1)) / (6 * now.examples);
     const difference = now.errors / now.examples - reference.errors / reference.examples;
-    return difference > Math.max(rise, deviations * deviation);
+    return difference > Math.max(rise, deviations * deviation + skew);
   }
 
   #hasNewClass(): boolean {
-    const { newShare, absentShare } = this.#options;
+    const { newShare, newExamples, absentShare } = this.#options;
     const { classCounts: before, examples } = this.#reference;
+    const enough = Math.max(newShare * this.#now.examples, newExamples - 1);
     return this.#now.classCounts.some(
-      (seen, c) => seen > newShare * this.#now.examples && before[c]! <= absentShare * examples,
+      (seen, c) => seen > enough && before[c]! <= absentShare * examples,
     );
-  }
-
-  #beginAnew(): void {
-    this.#reference.clear();
-    while (this.#now.batches > 0) this.#reference.push(this.#now.shift());
-    this.#risen = 0;
   }
 }
 
