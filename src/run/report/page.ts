@@ -9,6 +9,8 @@ import type { Point, RunView, Target } from "../view.ts";
 import { type Chart, lineChart } from "./chart.ts";
 import { type Html, html, Html as Raw } from "./html.ts";
 import { SCRIPT } from "./script.ts";
+import { STREAM_STYLE } from "./stream-sites.ts";
+import { streamSection, streamTable } from "./streams.ts";
 import { STYLE } from "./style.ts";
 import {
   detailTables,
@@ -44,17 +46,27 @@ export function reportPage(report: Report): string {
   const goal = targetText(report.target);
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${report.title} · Pangaea</title><style>${new Raw(STYLE)}</style></head><body>
+<title>${report.title} · Pangaea</title><style>${new Raw(STYLE + STREAM_STYLE)}</style></head><body>
 <header><p class="muted">Pangaea${goal !== "" && ` · target ${goal}`}</p><h1>${report.title}</h1>
 <p class="lead">${report.conclusion}</p></header>
 <main>${notes.length > 0 && html`<div class="notes" role="note">${notes.map((note) => html`<p>${note}</p>`)}</div>`}
-${rowTable(report.rows ?? runs.map((run) => run.row), report.rows ? palette(report.rows.map((row) => row.name)) : colors)}
-<h2>On the way</h2><div class="charts">${charts(report, colors)}</div>
-${runs.length > 1 && html`<h2>Where the time went</h2>${splitOfRuns(runs)}`}
-<h2>${runs.length > 1 ? "Run by run" : "Sites"}</h2>${runs.map((run, i) => section(run, runs.length === 1 || i === runs.length - 1))}
+${middle(report, colors)}
+<h2>${runs.length > 1 ? "Run by run" : runs[0]?.view.streams ? "Traffic" : "Sites"}</h2>${runs.map((run, i) => section(run, runs.length === 1 || i === runs.length - 1))}
 </main><script>${new Raw(SCRIPT)}</script></body></html>
 `;
   return page.text;
+}
+
+/** Table and charts: those of training, or of streams. */
+function middle(report: Report, colors: readonly number[]): Html {
+  const { runs } = report;
+  const rows = report.rows ?? runs.map((run) => run.row);
+  const rowColors = report.rows ? palette(rows.map((row) => row.name)) : colors;
+  if (runs.some((run) => run.view.streams))
+    return html`${streamTable(rows, rowColors)}${streamSection(runs, colors)}`;
+  return html`${rowTable(rows, rowColors)}
+<h2>On the way</h2><div class="charts">${charts(report, colors)}</div>
+${runs.length > 1 && html`<h2>Where the time went</h2>${splitOfRuns(runs)}`}`;
 }
 
 /** The LAN is the neutral yardstick; the others take colours in their order. */
@@ -132,9 +144,12 @@ function splitOfRuns(runs: readonly ReportRun[]): Html {
 function section(run: ReportRun, open: boolean): Html {
   const { view, row } = run;
   const why = view.end?.message ?? row.end;
-  const facts = `${view.sites.size} sites, ${view.workers} workers, ${view.parameters} parameters; ended after ${seconds(row.seconds)}: ${why}`;
+  const what = view.streams
+    ? `${view.sites.size} sites`
+    : `${view.sites.size} sites, ${view.workers} workers, ${view.parameters} parameters`;
+  const facts = `${what}; ended after ${seconds(row.seconds)}: ${why}`;
   return html`<details class="run"${open && html` open`}><summary>${row.name} <span class="muted facts">${facts}</span></summary>
-${siteTable(view)}<h3 style="margin-top:1.2rem">Bytes between sites</h3>${heatMap(view, row.name)}
+${!view.streams && siteTable(view)}<h3 style="margin-top:1.2rem">Bytes between sites</h3>${heatMap(view, row.name)}
 ${detailTables(view)}${
   view.faults.length > 0 &&
   html`<h3>Faults</h3><ul>${view.faults.map(
