@@ -1,0 +1,121 @@
+/**
+ * Ray, through its Jobs REST API: one job a process. Every job asks for a core at least: one that asks for nothing is
+ * pinned to Ray's head node. Ray is one cluster of one site or of near ones, and knows nothing of links.
+ */
+import { randomBytes } from "node:crypto";
+import type { Scope } from "../../../core/scope.ts";
+import type { Micros } from "../../../core/units.ts";
+import { realTimers, type Timers } from "../../bus/timers.ts";
+import { allOrNone, type Started } from "./all-or-none.ts";
+import type { Placed, PlacedProcess, Placer, WaitingNote } from "./contract.ts";
+import { isPassing, refusal } from "./errors.ts";
+import { HttpClient, saying } from "./http.ts";
+import { type Job, type JobState, watchJob } from "./job.ts";
+import { lastLinesOf } from "./last-lines.ts";
+import { shellWords } from "./quote.ts";
+
+export interface RayOptions {
+  /** Of the dashboard, which serves the Jobs API: "http://head:8265". */
+  readonly address: string;
+  /** Read anew for each request, for a cluster that asks for one. */
+  readonly token?: (() => string) | undefined;
+  /**
+   * What a label asks for: that a node bears it (`ray start --labels region=oregon`, Ray 2.49 and later), or a
+   * little of the custom resource of its value (`ray start --resources '{"oregon": 1}'`, any Ray). Labels by default.
+   */
+  readonly labelsAre?: "labels" | "resources" | undefined;
+  readonly timers?: Timers | undefined;
+  /** Between two looks at a job; 1 s by default. */
+  readonly interval?: Micros | undefined;
+  readonly waiting?: ((note: WaitingNote) => void) | undefined;
+}
+
+export function rayPlacer(options: RayOptions): Placer {
+  const { address, token, timers = realTimers() } = options;
+  const http = new HttpClient({
+    who: `Ray at ${address}`,
+    address,
+    timers,
+    headers: () => (token === undefined ? {} : { authorization: `Bearer ${token()}` }),
+  });
+  return {
+    kind: "ray",
+    place: (processes: readonly PlacedProcess[], scope: Scope): Promise<Placed> =>
+      allOrNone(processes, (process) => submit(http, process, { ...options, timers }), scope),
+  };
+}
+
+/** The body of `POST /api/jobs/`. */
+export function rayJob(process: PlacedProcess, options: RayOptions, id: string): object {
+  const { labels, gpus = 0 } = process;
+  const some = Object.keys(labels).length > 0;
+  const resources = Object.entries(labels).map(([key, value]) => [value || key, TRACE] as const);
+  return {
+    submission_id: id,
+    entrypoint: shellWords(process.command),
+    entrypoint_num_cpus: process.cores,
+    entrypoint_memory: process.memoryBytes,
+    ...(gpus > 0 ? { entrypoint_num_gpus: gpus } : {}),
+    ...(some && options.labelsAre === "resources"
+      ? { entrypoint_resources: Object.fromEntries(resources) }
+      : {}),
+    ...(some && options.labelsAre !== "resources" ? { entrypoint_label_selector: labels } : {}),
+    runtime_env: { env_vars: process.env },
+    metadata: { name: process.name, site: process.site },
+  };
+}
+
+/** Of a custom resource: many processes share a node's one. */
+const TRACE = 0.001;
+
+async function submit(
+  http: HttpClient,
+  process: PlacedProcess,
+  options: RayOptions & { readonly timers: Timers },
+): Promise<Started> {
+  const id = `pangaea-${process.name}-${randomBytes(4).toString("hex")}`;
+  // The name is ours, so that an answer that was lost does not leave an unknown job behind.
+  try {
+    await http.ask("POST", "/api/jobs/", rayJob(process, options, id));
+  } catch (error) {
+    if (isPassing(error)) await http.ask("POST", `/api/jobs/${id}/stop`).catch(() => {});
+    throw error;
+  }
+  return watchJob(jobOf(http, id, process.name), options);
+}
+
+interface RayRecord {
+  readonly status?: string;
+  readonly message?: string;
+  readonly driver_exit_code?: number | null;
+}
+
+export function rayState({ status, message = "", driver_exit_code: code }: RayRecord): JobState {
+  const [said = ""] = message.split("\n");
+  if (status === "PENDING") return { phase: "waiting", why: said };
+  if (status === "RUNNING") return { phase: "running" };
+  if (status === "SUCCEEDED") return { phase: "ended", how: "exit code 0", well: true };
+  const well = false;
+  if (status === "STOPPED") return { phase: "ended", how: "ray: STOPPED", well };
+  if (typeof code !== "number") return { phase: "ended", how: `ray: ${status}: ${said}`, well };
+  // Python's way: a signal is a negative exit code.
+  return { phase: "ended", how: code < 0 ? `signal ${-code}` : `exit code ${code}`, well };
+}
+
+function jobOf(http: HttpClient, id: string, name: string): Job {
+  const path = `/api/jobs/${id}`;
+  return {
+    name,
+    where: `job ${id}`,
+    look: async () => rayState((await http.ask("GET", path)) as RayRecord),
+    remove: async () => {
+      const { status, body } = await http.send("POST", `${path}/stop`);
+      if (status < 300 || status === 404) return;
+      throw refusal(http.who, status, saying(body));
+    },
+    lastLines: async () => {
+      const { logs = "" } = (await http.ask("GET", `${path}/logs`)) as { readonly logs?: string };
+      return lastLinesOf(logs);
+    },
+  };
+}
