@@ -144,6 +144,7 @@ export function networkFacts({ topology, groups }: Grid): NetworkFacts {
   return {
     bandwidth: (from, to) => link(from, to).bandwidth,
     roundTripMicros: (a, b) => link(a, b).oneWayMicros + link(b, a).oneWayMicros,
+    egressDollarsPerGB: (from, to) => link(from, to).egressDollarsPerGB,
     presetGroups: groups,
   };
 }

@@ -1,4 +1,5 @@
 /** From an algorithm's options to the algorithm: the table that every new one joins with one line. */
+import { cartel } from "./between/cartel/cartel.ts";
 import { centralize } from "./between/centralize/centralize.ts";
 import { federated } from "./between/federated/federated.ts";
 import { gaia } from "./between/gaia/gaia.ts";
@@ -20,6 +21,8 @@ export function createBetween(spec: BetweenSpec): Between {
       return federated(spec);
     case "gaia":
       return gaia(spec);
+    case "cartel":
+      return cartel(spec);
     default:
       return spec satisfies never;
   }

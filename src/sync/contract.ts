@@ -140,6 +140,8 @@ export interface Deployment {
 export interface NetworkFacts {
   readonly bandwidth: (from: SiteId, to: SiteId) => number;
   readonly roundTripMicros: (a: SiteId, b: SiteId) => Micros;
+  /** Price of a gigabyte that leaves `from` for `to`; absent: nothing costs anything. */
+  readonly egressDollarsPerGB?: ((from: SiteId, to: SiteId) => number) | undefined;
   /** Groups of the preset, hub first; undefined if it has none. */
   readonly presetGroups: readonly (readonly SiteId[])[] | undefined;
 }

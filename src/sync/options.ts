@@ -3,6 +3,7 @@
  * one line here.
  */
 import { z } from "zod";
+import { CartelOptions } from "./between/cartel/options.ts";
 import { CentralizeOptions } from "./between/centralize/centralize.ts";
 import { FederatedOptions } from "./between/federated/options.ts";
 import { GaiaOptions } from "./between/gaia/options.ts";
@@ -19,5 +20,6 @@ export const BetweenSpec = z.discriminatedUnion("kind", [
   CentralizeOptions,
   FederatedOptions,
   GaiaOptions,
+  CartelOptions,
 ]);
 export type BetweenSpec = z.infer<typeof BetweenSpec>;

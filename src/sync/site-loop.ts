@@ -34,6 +34,8 @@ export interface JudgedBatch {
 export interface Around {
   /** The model that predicts the next batch; asked for anew each time, so that it may be replaced. */
   model(): TailoredModel;
+  /** Does work on the model while nobody else touches it; absent: nobody else does. */
+  alone?<T>(work: () => Promise<T>): Promise<T>;
   /** Between judging and learning. */
   judged?(batch: JudgedBatch, scope: Scope): Promise<void> | void;
   /** Where the batch is learned; absent: by `model()`, here. Answers the operations that it cost this site. */
@@ -69,7 +71,7 @@ export async function runSite(loop: SiteLoop, around: Around, scope: Scope): Pro
     scope.throwIfCancelled();
     const shift = shifts.get(batch);
     if (shift) mark(world, batch, "shift", { text: shift.what });
-    const judged = await judge(loop, around.model(), batch, scope);
+    const judged = await judge(loop, around, batch, scope);
     await around.judged?.(judged, scope);
     const flops = await (around.learn?.(judged, scope) ??
       world.spend(() => around.model().learn(judged), scope));
@@ -101,13 +103,14 @@ export function mark(
 
 async function judge(
   { world, site, request: { dataset, classes } }: SiteLoop,
-  model: TailoredModel,
+  around: Around,
   batch: number,
   scope: Scope,
 ): Promise<JudgedBatch> {
   const rows = batchRows(site.stream, batch);
   const predicted = new Int32Array(rows.length);
-  await world.spend(() => model.predict({ dataset, rows }, predicted), scope);
+  const predict = () => around.model().predict({ dataset, rows }, predicted);
+  await world.spend(() => around.alone?.(predict) ?? predict(), scope);
   return {
     batch,
     dataset,

@@ -22,6 +22,7 @@ const BETWEEN: Readonly<Record<BetweenSpec["kind"], string>> = {
   centralize: "records are shipped to one site first (the policy must allow it)",
   federated: "sites train alone for a round, a coordinator averages them (FedAvg)",
   gaia: "only significant updates cross; selective barrier, mirror clock, hubs (Gaia)",
+  cartel: "a small model a site on its stream; on drift, portions of a neighbour's model (Cartel)",
 };
 
 /** The codec that each way between sites uses. */
@@ -31,6 +32,7 @@ const CODEC: Readonly<Record<BetweenSpec["kind"], string>> = {
   centralize: "dense",
   federated: "dense",
   gaia: "significance",
+  cartel: "portions",
 };
 
 export async function systemsCommand(options: CommonOptions, io: Io): Promise<number> {

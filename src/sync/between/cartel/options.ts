@@ -1,0 +1,59 @@
+/**
+ * Options of Cartel. The paper's constants are not public; each default here was chosen by experiment, and the reason
+ * stands beside it (docs/systems.md has the figures).
+ */
+import { z } from "zod";
+import { DriftOptions } from "./drift/options.ts";
+import { NeighbourOptions } from "./neighbours.ts";
+import { RegistryOptions } from "./registry/service.ts";
+
+const count = z.number().int().positive();
+const share = z.number().min(0).max(1);
+
+export const NeedOptions = z.strictObject({
+  /** A class is in need when its error is above what it was before the change by this. */
+  rise: share.default(0.1),
+  /** Labelled examples of it since: fewer say nothing. */
+  minSamples: count.default(4),
+});
+export type NeedOptions = z.infer<typeof NeedOptions>;
+
+export const TransferOptions = z.strictObject({
+  /** A portion is no larger. */
+  maxBytes: count.default(100_000),
+  /** Bytes of portions that a site asks for, and that it sends, in so many batches. */
+  budgetBytes: count.default(1_000_000),
+  budgetBatches: count.default(100),
+  /** Batches after a request in which none follows. */
+  quiet: count.default(5),
+  /** Batches after a drift in which a site looks for help. */
+  patience: count.default(20),
+  /** The registry, and then each neighbour, has so long to answer. */
+  queryMs: z.number().positive().default(1_000),
+  timeoutMs: z.number().positive().default(2_000),
+  /** The acceptance test: errors on the own recent labelled window must fall by this at least, in shares of its rows. */
+  margin: share.default(0.01),
+  /** Whether a neighbour's portion may be averaged with what the site has of the class, or replaces it. */
+  blend: z.boolean().default(true),
+  /** Neighbours that a site helps at once; others hear that it is busy. */
+  helps: count.default(1),
+});
+export type TransferOptions = z.infer<typeof TransferOptions>;
+
+export const CartelOptions = z.strictObject({
+  kind: z.literal("cartel"),
+  detector: DriftOptions.prefault({ kind: "two-window" }),
+  registry: RegistryOptions.prefault({ kind: "central" }),
+  /** Batches of which a site tells others, and with which it compares the latest. */
+  window: count.default(50),
+  /** Latest batches: what the site now sees, and on which a portion is tested. */
+  now: count.default(5),
+  /** Batches between two reports to the registry. */
+  reportEvery: count.default(10),
+  /** Random directions of the features of which a site tells (sketch.ts); 0: none. */
+  sketch: z.number().int().min(0).max(256).default(0),
+  need: NeedOptions.prefault({}),
+  neighbours: NeighbourOptions.prefault({}),
+  transfer: TransferOptions.prefault({}),
+});
+export type CartelOptions = z.infer<typeof CartelOptions>;

@@ -1,0 +1,267 @@
+/**
+ * What a site of Cartel does around its batches (Daga et al., SoCC'19): it notices drift, tells the registry of itself,
+ * and on drift looks for help beside its stream. No batch ever waits for another site.
+ *
+ *   judged batch ─> window, detector ─ drift ─> an episode of need
+ *   in an episode, when not quiet:  registry ─> neighbours ─> portion ─> acceptance test ─> next neighbour, or done
+ */
+import type { NodeId } from "../../../core/ids.ts";
+import type { Scope } from "../../../core/scope.ts";
+import { MILLISECOND, type Micros } from "../../../core/units.ts";
+import type { TailoredModel } from "../../../model/tailored.ts";
+import type { World } from "../../../world/contract.ts";
+import { type Around, type JudgedBatch, mark } from "../../site-loop.ts";
+import type { StreamRequest, StreamSite } from "../../streams.ts";
+import { type TrialResult, tryPortion } from "./acceptance.ts";
+import { Budget } from "./budget.ts";
+import type { DriftDetector } from "./drift/contract.ts";
+import { createDetector } from "./drift/options.ts";
+import { Exclusive } from "./exclusive.ts";
+import { help } from "./helper.ts";
+import { chooseNeighbours, type Verdict } from "./neighbours.ts";
+import type { CartelOptions } from "./options.ts";
+import type { Registry, SiteRecord } from "./registry/contract.ts";
+import { overallError } from "./registry/record.ts";
+import type { Sketch } from "./sketch.ts";
+import { Transfer } from "./transfer.ts";
+import { type ClassTally, classesInNeed, SiteWindow } from "./window.ts";
+
+export interface CartelSiteParts {
+  readonly world: World;
+  readonly site: StreamSite;
+  readonly request: StreamRequest;
+  readonly options: CartelOptions;
+  readonly model: TailoredModel;
+  readonly registry: Registry;
+  readonly sketch: Sketch | undefined;
+}
+
+/** From a drift until help was found, or patience is over. */
+interface Episode {
+  /** What the site knew before the change. */
+  readonly before: ClassTally;
+  readonly until: number;
+  /** Nobody is asked twice. */
+  readonly tried: Set<NodeId>;
+}
+
+export class CartelSite implements Around {
+  readonly #parts: CartelSiteParts;
+  readonly #window: SiteWindow;
+  readonly #detector: DriftDetector;
+  readonly #exclusive = new Exclusive();
+  readonly #transfer: Transfer;
+  readonly #asking: Budget;
+  #batch = 0;
+  #episode: Episode | undefined;
+  /** A search for help is under way. */
+  #searching = false;
+  #quietUntil = 0;
+  #sequence: Micros = 0;
+  #trainFlops = 0;
+  /** Operations of acceptance tests that no batch has been charged with yet. */
+  #testFlops = 0;
+  /** What the registry said last: better than its silence. */
+  #known: readonly SiteRecord[] = [];
+
+  /** @param scope owns what goes on beside the batches. */
+  constructor(parts: CartelSiteParts, scope: Scope) {
+    const { world, site, request, options, model } = parts;
+    this.#parts = parts;
+    this.#window = new SiteWindow(request.classes, options.window);
+    this.#detector = createDetector(options.detector, request.classes);
+    this.#transfer = new Transfer(world);
+    const { budgetBytes, budgetBatches, maxBytes, helps } = options.transfer;
+    const period = budgetBatches * site.stream.everyMicros;
+    this.#asking = new Budget(budgetBytes, period);
+    const budget = new Budget(budgetBytes, period);
+    help(world, { model, exclusive: this.#exclusive, budget, maxBytes, helps }, scope);
+  }
+
+  model(): TailoredModel {
+    return this.#parts.model;
+  }
+
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusive.run(work);
+  }
+
+  judged(batch: JudgedBatch, scope: Scope): void {
+    const { world, options, sketch } = this.#parts;
+    this.#batch = batch.batch;
+    this.#window.push(batch);
+    sketch?.observe(batch.dataset, batch.rows);
+    const drift = this.#detector.observe(batch) === "drift";
+    if (drift) {
+      mark(world, batch.batch, "drift");
+      this.#begin();
+    }
+    this.#seekHelp(scope);
+    if (drift || batch.batch % options.reportEvery === 0) this.#report();
+  }
+
+  async learn(batch: JudgedBatch, scope: Scope): Promise<number> {
+    const { world, model } = this.#parts;
+    const learned = await world.spend(() => this.alone(() => model.learn(batch)), scope);
+    const flops = learned + this.#testFlops;
+    this.#testFlops = 0;
+    this.#trainFlops += flops;
+    return flops;
+  }
+
+  #begin(): void {
+    const { now, transfer } = this.#parts.options;
+    // A change within an episode is of the same need: what was known before it still is the measure.
+    const before = this.#episode?.before ?? this.#window.before(now);
+    this.#episode = { before, until: this.#batch + transfer.patience, tried: new Set() };
+  }
+
+  #seekHelp(scope: Scope): void {
+    if (!this.#episode || this.#searching) return;
+    if (this.#batch > this.#episode.until) this.#episode = undefined;
+    if (!this.#episode || this.#batch < this.#quietUntil) return;
+    const { options } = this.#parts;
+    const need = classesInNeed(
+      this.#window.latest(options.now),
+      this.#episode.before,
+      options.need,
+    );
+    if (need.length === 0) return;
+    const episode = this.#episode;
+    this.#searching = true;
+    scope.spawn(async (task) => {
+      try {
+        await this.#search(episode, need, task);
+      } finally {
+        this.#searching = false;
+        this.#quietUntil = this.#batch + options.transfer.quiet;
+      }
+    });
+  }
+
+  /** Asks the neighbours, best first, until a portion is accepted. */
+  async #search(episode: Episode, need: readonly number[], scope: Scope): Promise<void> {
+    const { world } = this.#parts;
+    mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
+    const verdicts = await this.#neighbours(need, scope);
+    const kept = verdicts.filter(({ kept, record }) => kept && !episode.tried.has(record.node));
+    if (kept.length === 0) this.#reject(whyNobody(verdicts));
+    for (const { record, reason } of kept) {
+      episode.tried.add(record.node);
+      const result = await this.#try(record.node, need, scope);
+      if (typeof result !== "string" && result.accepted) {
+        const text = `${classesText(need)}: ${result.reason}; ${reason}`;
+        mark(world, this.#batch, "accept", { peer: record.site, text });
+        this.#adopted(result);
+        return;
+      }
+      this.#reject(typeof result === "string" ? result : result.reason, record);
+    }
+  }
+
+  #reject(text: string, peer?: SiteRecord): void {
+    mark(this.#parts.world, this.#batch, "reject", { text, ...(peer ? { peer: peer.site } : {}) });
+  }
+
+  async #neighbours(need: readonly number[], scope: Scope): Promise<readonly Verdict[]> {
+    const { world, site, request, options, registry, model, sketch } = this.#parts;
+    const { neighbours, transfer, reportEvery } = options;
+    const query = { classes: need, limit: 4 * neighbours.most };
+    const records = await registry.query(query, millis(transfer.queryMs), scope);
+    if (records.length > 0) this.#known = records;
+    const now = this.#window.latest(options.now);
+    const { roundTripMicros, egressDollarsPerGB } = request.network;
+    return chooseNeighbours(
+      {
+        node: world.node.id,
+        modelKind: model.kind,
+        classCounts: now.counts,
+        classErrors: now.errors,
+        need,
+        sketch: sketch?.shares,
+      },
+      this.#known,
+      {
+        now: world.clock.now(),
+        staleAfter: neighbours.staleReports * reportEvery * site.stream.everyMicros,
+        roundTripMicros: (other) => roundTripMicros(site.id, other),
+        dollarsPerGB: (other) => egressDollarsPerGB?.(other, site.id) ?? 0,
+      },
+      neighbours,
+    );
+  }
+
+  /** The trial of the neighbour's portion, or why there was none. */
+  async #try(
+    neighbour: NodeId,
+    need: readonly number[],
+    scope: Scope,
+  ): Promise<TrialResult | string> {
+    const { world, request, options, model } = this.#parts;
+    const { transfer } = options;
+    const left = this.#asking.left(world.clock.now());
+    if (left <= 0) return "the budget of bytes is spent";
+    const maxBytes = Math.min(transfer.maxBytes, left);
+    const timeout = millis(transfer.timeoutMs);
+    const asking = { model: model.kind, classes: need, maxBytes, timeout };
+    const had = this.#transfer.bytes;
+    const answer = await this.#transfer.ask(neighbour, asking, scope);
+    this.#asking.spend(this.#transfer.bytes - had, world.clock.now());
+    if ("none" in answer) return answer.none;
+    const counts = transfer.blend ? this.#window.all().counts : new Uint32Array(request.classes);
+    const trial = {
+      dataset: request.dataset,
+      batches: this.#window.rows(options.now),
+      context: { classes: need, counts },
+      margin: transfer.margin,
+    };
+    let result: TrialResult | undefined;
+    await world.spend(async () => {
+      result = await this.alone(() => tryPortion(model, answer.packed, trial));
+      return result.flops;
+    }, scope);
+    this.#testFlops += result?.flops ?? 0;
+    return result ?? "the test did not end";
+  }
+
+  /** The model is another one now: what was known of its errors no longer holds. */
+  #adopted({ wrong }: TrialResult): void {
+    this.#episode = undefined;
+    this.#window.rejudged(wrong);
+    this.#detector.reset();
+    this.#report();
+  }
+
+  #report(): void {
+    const { world, model, registry, sketch } = this.#parts;
+    const { counts, errors } = this.#window.all();
+    this.#sequence = Math.max(world.clock.now(), this.#sequence + 1);
+    registry.publish({
+      site: world.node.site,
+      node: world.node.id,
+      sequence: this.#sequence,
+      modelKind: model.kind,
+      modelVersion: model.version,
+      modelBytes: model.bytes(),
+      batches: this.#batch + 1,
+      classCounts: counts,
+      classErrors: errors,
+      error: overallError(counts, errors),
+      trainFlops: this.#trainFlops,
+      ...(sketch ? { sketch: sketch.shares } : {}),
+    });
+  }
+}
+
+const millis = (count: number): Micros => Math.round(count * MILLISECOND);
+
+const classesText = (classes: readonly number[]): string =>
+  `${classes.length === 1 ? "class" : "classes"} ${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`;
+
+/** Why nobody was asked: the registry knew nobody, or the reason that most were dropped for. */
+function whyNobody(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return "nobody is known who knows them";
+  const [first] = verdicts;
+  const more = verdicts.length > 1 ? `, and ${verdicts.length - 1} more` : "";
+  return `nobody fits: ${first?.record.site} ${first?.kept ? "was asked before" : first?.reason}${more}`;
+}
