@@ -24,9 +24,10 @@ import type {
   SitePlan,
   Training,
 } from "../../src/sync/contract.ts";
+import { memberRules } from "../../src/sync/members.ts";
 import type { BetweenSpec, WithinSpec } from "../../src/sync/options.ts";
 import { BetweenSpec as BetweenSchema } from "../../src/sync/options.ts";
-import { programsOf } from "../../src/sync/programs.ts";
+import { Finish, programsOf } from "../../src/sync/programs.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import type { NodeInfo, Work } from "../../src/world/contract.ts";
 import type { ProcessorModel } from "../../src/world/processor.ts";
@@ -286,7 +287,9 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     maxClocks: run.clocks,
     observer: {
       attach: (copy, range, values) => {
-        parts.set(copy, [...(parts.get(copy) ?? []), { range, values }]);
+        // A site that joins has its copy at a new place.
+        const others = (parts.get(copy) ?? []).filter((part) => part.range.start !== range.start);
+        parts.set(copy, [...others, { range, values }]);
       },
       attachPrivate: (worker, _copy, own) => privates.set(worker.number, own),
       reached: (copy, _range, clock) => reached.push({ copy, clock, t: simulation?.now() ?? 0 }),
@@ -303,6 +306,7 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     deployment,
   );
   const { programs, enders } = programsOf(deployment, within);
+  const finish = new Finish(enders);
   const events: RunEvent[] = [];
   const made = new Simulation({
     seed,
@@ -311,6 +315,11 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     kernels,
     compute: poolOf(run.toy),
     processor: run.processor ?? (() => ({ kind: "fixed", microsPerBatch: 10 * MILLI })),
+    rules: memberRules(deployment),
+    onMembers: (changes) => {
+      finish.changed(changes);
+      if (finish.reached) made.stop();
+    },
     onEvent: (event) => {
       events.push(event);
       run.onEvent?.(event);
@@ -321,8 +330,8 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
   for (const [node, program] of programs) {
     made.start(node.id, async (world, scope) => {
       await program(world, scope);
-      enders.delete(node);
-      if (enders.size > 0 || !(deployment.judged === "extra" || node.role === "worker")) return;
+      finish.ended(node.id);
+      if (!finish.reached || !(deployment.judged === "extra" || node.role === "worker")) return;
       await world.clock.sleep(run.drainMicros ?? 0, scope);
       made.stop();
     });

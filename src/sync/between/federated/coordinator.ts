@@ -48,6 +48,12 @@ export function coordinator(setup: CoordinatorSetup): NodeProgram {
   };
 }
 
+/** A site in a round: the present incarnation of its shard's owner. */
+interface Invited {
+  readonly client: number;
+  readonly incarnation: number;
+}
+
 class Rounds {
   readonly #setup: CoordinatorSetup;
   readonly #world: World;
@@ -56,12 +62,14 @@ class Rounds {
   readonly #condition;
   readonly #results = new Map<number, Float32Array>();
   /** The last choice of the first shard's coordinator. */
-  #plan: { readonly round: number; readonly clients: readonly number[] } | undefined;
+  #plan: { readonly round: number; readonly invited: readonly Invited[] } | undefined;
   /** Whether members have ever changed. */
   #changed: boolean;
   #round = -1;
   /** Sites of this round, ascending; undefined while the choice is awaited. */
-  #clients: readonly number[] | undefined;
+  #invited: readonly Invited[] | undefined;
+  /** Those of them that were sent the round. */
+  readonly #told = new Set<number>();
   /** What clients of this round are sent. */
   #payload: readonly Float32Array[] = [];
 
@@ -85,8 +93,10 @@ class Rounds {
     });
     network.handle(PLAN, ({ header }) => {
       const clients = header["clients"] as readonly number[];
-      this.#plan = { round: header["round"] as number, clients };
-      if (this.#plan.round === this.#round && this.#clients) this.#choose(clients);
+      const incarnations = header["incarnations"] as readonly number[];
+      const invited = clients.map((client, i) => ({ client, incarnation: incarnations[i] ?? 0 }));
+      this.#plan = { round: header["round"] as number, invited };
+      if (this.#plan.round === this.#round && this.#invited) this.#choose(invited);
       this.#condition.notify();
     });
   }
@@ -94,16 +104,19 @@ class Rounds {
   async run(round: number, scope: Scope): Promise<void> {
     this.#round = round;
     this.#results.clear();
-    this.#clients = undefined;
+    this.#told.clear();
+    this.#invited = undefined;
     this.#payload = [this.#world.kernels.snapshot(this.#values)];
     await this.#chosen(round, scope);
-    const open = (): readonly number[] =>
-      (this.#clients ?? []).filter((client) => !this.#results.has(client));
+    const open = (): readonly Invited[] =>
+      (this.#invited ?? []).filter(
+        (one) => this.#state(one) !== "gone" && !this.#results.has(one.client),
+      );
     await this.#condition.until(
       () => open().length === 0,
       {
         what: `the results of round ${round}`,
-        whom: () => open().map((client) => this.#setup.domains[client]?.id ?? ""),
+        whom: () => open().map(({ client }) => this.#setup.domains[client]?.id ?? ""),
       },
       scope,
     );
@@ -114,7 +127,9 @@ class Rounds {
   #average(): void {
     const { options, request } = this.#setup;
     const { kernels } = this.#world;
-    const clients = (this.#clients ?? []).filter((client) => this.#results.has(client));
+    const clients = (this.#invited ?? []).flatMap(({ client }) =>
+      this.#results.has(client) ? [client] : [],
+    );
     if (clients.length === 0) return;
     const weight = (client: number): number =>
       options.weights === "equal" ? 1 : (request.sites[client]?.examples ?? 0);
@@ -136,46 +151,56 @@ class Rounds {
         scope,
       );
     }
-    const planned = this.#plan?.round === round ? this.#plan.clients : undefined;
+    const planned = this.#plan?.round === round ? this.#plan.invited : undefined;
     this.#choose(planned ?? this.#pick(round));
     if (this.#changed) this.#tell();
   }
 
-  #pick(round: number): readonly number[] {
+  #pick(round: number): readonly Invited[] {
     const { request, domains, options } = this.#setup;
     const random = request.random.stream(`federated.round.${round}`);
     const there = domains.flatMap((_, client) => (this.#present(client) ? [client] : []));
-    const picked = pickClients(random, there.length, options.fraction);
-    return picked.map((place) => there[place] as number);
+    return pickClients(random, there.length, options.fraction).map((place) => {
+      const client = there[place] as number;
+      return { client, incarnation: this.#world.members.incarnation(this.#owner(client)) };
+    });
   }
 
-  /** The round goes to these sites, as far as they are here; those that it went to already are not told again. */
-  #choose(clients: readonly number[]): void {
-    const before = this.#clients ?? [];
-    this.#clients = clients.filter((client) => this.#present(client));
-    for (const client of this.#clients) {
-      if (before.includes(client)) continue;
-      const round = this.#round;
-      this.#world.network.send(this.#owner(client), ROUND, { round }, this.#payload);
+  /** The round goes to these sites; to one that was not heard of yet, when it is. */
+  #choose(invited: readonly Invited[]): void {
+    this.#invited = invited;
+    const round = this.#round;
+    for (const one of invited) {
+      if (this.#told.has(one.client) || this.#state(one) !== "here") continue;
+      this.#told.add(one.client);
+      this.#world.network.send(this.#owner(one.client), ROUND, { round }, this.#payload);
     }
   }
 
   /** First shard: the others are to choose as this one did. */
   #tell(): void {
     const { shard, coordinators } = this.#setup;
-    if (shard > 0 || !this.#clients) return;
-    const header = { round: this.#round, clients: this.#clients };
+    if (shard > 0 || !this.#invited) return;
+    const clients = this.#invited.map(({ client }) => client);
+    const incarnations = this.#invited.map(({ incarnation }) => incarnation);
+    const header = { round: this.#round, clients, incarnations };
     for (const other of coordinators.slice(1)) this.#world.network.send(other, PLAN, header);
   }
 
-  #member({ node, present }: MemberChange): void {
+  #member({ node }: MemberChange): void {
     const { domains, shard } = this.#setup;
-    const client = domains.findIndex(({ owners }) => owners[shard]?.node.id === node);
-    if (client < 0) return;
+    if (!domains.some(({ owners }) => owners[shard]?.node.id === node)) return;
+    if (!this.#changed) this.#tell();
     this.#changed = true;
-    if (!present) this.#clients = this.#clients?.filter((other) => other !== client);
-    this.#tell();
+    if (this.#invited) this.#choose(this.#invited);
     this.#condition.notify();
+  }
+
+  #state({ client, incarnation }: Invited): "unheard of" | "here" | "gone" {
+    const { members } = this.#world;
+    const owner = this.#owner(client);
+    if (members.incarnation(owner) < incarnation) return "unheard of";
+    return members.present(owner) && members.incarnation(owner) === incarnation ? "here" : "gone";
   }
 
   #owner(client: number): NodeId {

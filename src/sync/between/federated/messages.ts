@@ -7,5 +7,5 @@ export const ROUND = messageKind("federated.round", "bulk", "parameters");
 /** Client to coordinator: `{ round, site }` and the site's values. */
 export const RESULT = messageKind("federated.result", "bulk", "parameters");
 
-/** First shard's coordinator to the others, once members have changed: `{ round, clients }`. */
+/** First shard's coordinator to the others, once members have changed: `{ round, clients, incarnations }`. */
 export const PLAN = messageKind("federated.plan", "control", "control");

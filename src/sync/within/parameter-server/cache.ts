@@ -117,8 +117,9 @@ export class ParameterCache {
       // A dense pull brings everything: one on its way that is fresh enough will do.
       if (indices === undefined && shard.asked.size > 0 && enough && !fenced) continue;
       const wanted = indices && within(indices, shard.owner);
-      // Under BSP an empty read still waits for every worker's clock.
-      if (wanted?.length === 0 && this.#setup.options.consistency !== "bsp") continue;
+      // Under BSP, and at a fence, an empty read still waits for every worker's clock.
+      const waits = fenced || this.#setup.options.consistency === "bsp";
+      if (wanted?.length === 0 && !waits) continue;
       shard.asked.set(clock, wanted);
       shard.needAsked = Math.max(shard.needAsked, this.need(clock));
       const length = shard.owner.range.end - shard.owner.range.start;
