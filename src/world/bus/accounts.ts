@@ -10,7 +10,8 @@ import { MEMBERS } from "./membership.ts";
 
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
- * (`pangaea.down.…`), says things (`pangaea.up.…`), keeps its entry among the members, whose bucket it may make,
+ * (`pangaea.down.…`), says things (`pangaea.up.…`), speaks with its peers where it cannot reach them directly
+ * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry among the members, whose bucket it may make,
  * and reads buckets.
  * `observer` only reads.
  */
@@ -46,7 +47,7 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
       ...inDomains([`STREAM.CREATE.KV_${MEMBERS}`]),
       ...READ_BUCKETS,
     ],
-    subscribe: ["pangaea.down.>"],
+    subscribe: ["pangaea.down.>", "pangaea.peer.>"],
   },
   observer: { publish: READ_BUCKETS, subscribe: ["pangaea.up.>"] },
 };
