@@ -152,20 +152,48 @@ export class LinearModel implements TailoredModel {
   }
 
   restore(saved: Uint8Array): void {
-    const reader = readFrame(saved, this.kind, "model", this.#shape);
-    const recall = Recall.read(reader, this.classes);
-    const rows = this.#rows.map((_, c) =>
-      reader.within(reader.u8(), 0, 1, `presence of class ${c}`) === 1
-        ? readRow(reader, this.#shape.features)
-        : undefined,
-    );
-    reader.end();
+    const { recall, rows } = this.#read(saved);
     this.#recall = recall;
     this.#rows = rows;
     this.version++;
   }
 
+  /** A class's row is the mean over the models that have met it. */
+  average(saved: readonly Uint8Array[], weights: readonly number[]): void {
+    const models = saved.map((bytes) => this.#read(bytes));
+    this.#recall = Recall.mean(
+      models.map(({ recall }) => recall),
+      weights,
+    );
+    this.#rows = this.#rows.map((_, c) => {
+      let sum: Row | undefined;
+      let had = 0;
+      for (const [i, { rows }] of models.entries()) {
+        const row = rows[c];
+        const weight = weights[i] as number;
+        if (!row || weight <= 0) continue;
+        if (sum) average(sum, had, row, weight);
+        else sum = row;
+        had += weight;
+      }
+      return sum;
+    });
+    this.version++;
+  }
+
   async close(): Promise<void> {}
+
+  #read(saved: Uint8Array): { readonly recall: Recall; readonly rows: (Row | undefined)[] } {
+    const reader = readFrame(saved, this.kind, "model", this.#shape);
+    const recall = Recall.read(reader, this.classes);
+    const rows = Array.from({ length: this.classes }, (_, c) =>
+      reader.within(reader.u8(), 0, 1, `presence of class ${c}`) === 1
+        ? readRow(reader, this.#shape.features)
+        : undefined,
+    );
+    reader.end();
+    return { recall, rows };
+  }
 
   #portions(): ClassPortions {
     return new ClassPortions(this.#recall, (c) => {

@@ -27,7 +27,7 @@ export class NaiveBayes implements TailoredModel {
   readonly #spec: NaiveBayesSpec;
   readonly #shape: RowShape;
   readonly #x: NonZeros;
-  readonly #remembered = new Remembered();
+  readonly #remembered = new Remembered<Int32Array>();
   #own = new Int32Array(0);
   #statistics: (Gaussians | undefined)[];
   /** Recent examples of each class. */
@@ -49,19 +49,17 @@ export class NaiveBayes implements TailoredModel {
   }
 
   async predict(batch: Batch, out: Int32Array): Promise<Flops> {
-    return this.#predict(batch, out);
+    const flops = this.#predict(batch);
+    for (let i = 0; i < batch.rows.length; i++) out[i] = this.#own[i] as number;
+    return flops;
   }
 
   async learn(batch: Batch): Promise<Flops> {
     const data = denseOf(batch, this.#shape);
     const { rows } = batch;
     let flops = 0;
-    let foretold = this.#remembered.of(data, rows, this.version);
-    if (!foretold) {
-      if (this.#own.length !== rows.length) this.#own = new Int32Array(rows.length);
-      foretold = this.#own;
-      flops += this.#predict(batch, foretold);
-    }
+    if (!this.#remembered.of(batch, this.version)) flops += this.#predict(batch);
+    const foretold = this.#own;
     const { features } = this.#shape;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i] as number;
@@ -117,6 +115,44 @@ export class NaiveBayes implements TailoredModel {
   }
 
   restore(saved: Uint8Array): void {
+    const { recall, frequency, statistics } = this.#readModel(saved);
+    this.#recall = recall;
+    this.#frequency = frequency;
+    this.#statistics = statistics;
+    this.version++;
+  }
+
+  /**
+   * A class's statistics are those of all the models' examples together. They count as those of the model that has most,
+   * since averages that went out before are in all of them.
+   */
+  average(saved: readonly Uint8Array[], weights: readonly number[]): void {
+    const models = saved.map((bytes) => this.#readModel(bytes));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    this.#recall = Recall.mean(
+      models.map(({ recall }) => recall),
+      weights,
+    );
+    this.#frequency = this.#frequency.map((_, c) =>
+      models.reduce(
+        (sum, { frequency }, i) =>
+          sum + ((weights[i] as number) / total) * (frequency[c] as number),
+        0,
+      ),
+    );
+    this.#statistics = this.#statistics.map((_, c) => {
+      const there = models.flatMap(({ statistics }) => statistics[c] ?? []);
+      const [first, ...others] = there;
+      if (!first) return undefined;
+      const most = Math.max(...there.map(({ count }) => count));
+      for (const other of others) first.pool(other, Number.POSITIVE_INFINITY);
+      first.count = most;
+      return first;
+    });
+    this.version++;
+  }
+
+  #readModel(saved: Uint8Array) {
     const reader = readFrame(saved, this.kind, "model", this.#shape);
     const recall = Recall.read(reader, this.classes);
     const frequency = Float32Array.from({ length: this.classes }, () =>
@@ -129,10 +165,7 @@ export class NaiveBayes implements TailoredModel {
         : undefined,
     );
     reader.end();
-    this.#recall = recall;
-    this.#frequency = frequency;
-    this.#statistics = statistics;
-    this.version++;
+    return { recall, frequency, statistics };
   }
 
   async close(): Promise<void> {}
@@ -142,7 +175,10 @@ export class NaiveBayes implements TailoredModel {
     return this.#statistics[c];
   }
 
-  #predict(batch: Batch, out: Int32Array): Flops {
+  /** Into `#own`. */
+  #predict(batch: Batch): Flops {
+    if (this.#own.length !== batch.rows.length) this.#own = new Int32Array(batch.rows.length);
+    const out = this.#own;
     const data = denseOf(batch, this.#shape);
     const { smoothing } = this.#spec;
     let flops = 0;
@@ -161,7 +197,7 @@ export class NaiveBayes implements TailoredModel {
       out[i] = best;
       flops += 5 * known * this.#x.count;
     }
-    this.#remembered.keep(data, batch.rows, this.version, out);
+    this.#remembered.keep(batch, this.version, out);
     return flops;
   }
 

@@ -40,6 +40,20 @@ export class Recall {
     writer.f32s(this.right);
   }
 
+  /** By weights. */
+  static mean(all: readonly Recall[], weights: readonly number[]): Recall {
+    const mean = new Recall(all[0]?.seen.length ?? 0);
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    for (const [i, { seen, right }] of all.entries()) {
+      const part = (weights[i] as number) / total;
+      for (let c = 0; c < seen.length; c++) {
+        mean.seen[c]! += part * (seen[c] as number);
+        mean.right[c]! += part * (right[c] as number);
+      }
+    }
+    return mean;
+  }
+
   static read(reader: PortionReader, classes: number): Recall {
     const recall = new Recall(classes);
     recall.seen.set(reader.f32s(classes, "examples of a class"));

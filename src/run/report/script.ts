@@ -3,7 +3,7 @@
  * without it.
  */
 export const SCRIPT = `
-for (const svg of document.querySelectorAll("figure svg")) {
+for (const svg of document.querySelectorAll("figure .plot svg")) {
   const series = JSON.parse(svg.nextElementSibling.textContent);
   const figure = svg.closest("figure");
   const stops = [...new Set(series.flatMap((s) => s.points.map((p) => p[0])))].sort((a, b) => a - b);

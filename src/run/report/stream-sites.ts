@@ -5,7 +5,7 @@
 import { percent } from "../format.ts";
 import { type Segment, segmentsOf, WINDOW } from "../stream-measures.ts";
 import type { Mark, SiteStreamView, StreamsView } from "../stream-view.ts";
-import { type Html, html } from "./html.ts";
+import { Html, html } from "./html.ts";
 import { linearScale, type Scale } from "./scale.ts";
 
 export interface Pictured {
@@ -20,8 +20,8 @@ export interface Pictured {
 const MOST_SITES = 24;
 const MOST_POINTS = 240;
 const WIDTH = 560;
-const LEFT = 44;
-const RIGHT = 8;
+const LEFT = 52;
+const RIGHT = 16;
 /** The lane of marks, the error, the classes. */
 const LANE = 20;
 const ERROR_HEIGHT = 130;
@@ -59,7 +59,7 @@ function errorScale(runs: readonly Pictured[], sites: readonly SiteStreamView[])
     .flatMap((site) => (site ? movingError(site).slice(1) : []))
     .map(({ y }) => y)
     .sort((a, b) => a - b);
-  const most = values[Math.floor(values.length * 0.995)] ?? 1;
+  const most = values[Math.floor(values.length * 0.97)] ?? 1;
   return linearScale(0, Math.min(1, Math.max(0.05, most)), 4);
 }
 
@@ -118,7 +118,7 @@ function picture(
   return html`<figure class="site"><figcaption><h3>${name}</h3></figcaption>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${said}">
 ${axes(y, px, py, length)}${lines}
-${site.marks.map((mark) => markShape(mark, px(mark.batch), names))}
+${shiftTexts(site.marks, px)}${site.marks.map((mark) => markShape(mark, px(mark.batch), names))}
 ${mixture(site, px)}</svg></figure>`;
 }
 
@@ -158,6 +158,18 @@ function markShape(mark: Mark, x: number, names: ReadonlyMap<string, string>): H
   if (mark.mark === "shift")
     return html`<line class="mark shift" x1="${x}" x2="${x}" y1="2" y2="${MIX_TOP + MIX_HEIGHT}">${title}</line>`;
   return html`<g class="mark ${mark.mark}" transform="translate(${x} ${LANE / 2})">${shapeOf(mark.mark)}${title}</g>`;
+}
+
+/** What a shift is, beside its line where there is room. */
+function shiftTexts(marks: readonly Mark[], px: (batch: number) => number): readonly Html[] {
+  const shifts = marks.filter(({ mark, text }) => mark === "shift" && text !== undefined);
+  if (shifts.length > 2) return [];
+  return shifts.map(({ batch, text }) => {
+    const x = px(batch);
+    const before = x > LEFT + 0.7 * PLOT_WIDTH;
+    const place = before ? `x="${x - 5}" style="text-anchor:end"` : `x="${x + 5}"`;
+    return html`<text class="shift-text" ${new Html(place)} y="${ERROR_TOP + 8}">${text}</text>`;
+  });
 }
 
 function shapeOf(mark: Exclude<Mark["mark"], "shift">): Html {
@@ -229,6 +241,7 @@ function legend(runs: readonly Pictured[], main: Pictured, classes: number): Htm
 export const STREAM_STYLE = `
 .sites { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 1rem; }
 .site .line { stroke-width: 1.5; } .site .line.main { stroke-width: 2.2; }
+.shift-text { fill: var(--muted); stroke: var(--card); stroke-width: 3; paint-order: stroke; }
 .label.mixed { text-anchor: end; }
 .mark.shift { stroke: var(--text); stroke-width: 1.2; stroke-dasharray: 4 3; }
 .mark.drift { fill: var(--card); stroke: var(--wire); stroke-width: 2; }
