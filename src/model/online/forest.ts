@@ -17,6 +17,7 @@ import { type Member, memberBytes, newMember, readMember, writeMember } from "./
 import { FRAME_BYTES, type RowShape, readFrame, writeFrame } from "./frame.ts";
 import type { TreeShape } from "./hoeffding-tree.ts";
 import { denseOf, labelOf } from "./rows.ts";
+import { weigh } from "./say.ts";
 import type { ForestSpec } from "./spec.ts";
 import { treeBytes } from "./tree-bytes.ts";
 import { readOffered, writeOffered } from "./tree-portion.ts";
@@ -64,7 +65,11 @@ export class Forest implements TailoredModel {
     const data = denseOf(batch, this.#shape);
     const { features, classes } = this.#shape;
     const votes = this.#votes;
-    this.#weigh();
+    weigh(
+      this.#members.map(({ recall }) => recall),
+      classes,
+      this.#say,
+    );
     for (let i = 0; i < batch.rows.length; i++) {
       const base = (batch.rows[i] as number) * features;
       votes.fill(0);
@@ -208,21 +213,6 @@ export class Forest implements TailoredModel {
     member.error = error;
     member.age = age;
     member.background = undefined;
-  }
-
-  /** How much each tree has to say about each class. */
-  #weigh(): void {
-    const { classes } = this;
-    for (let c = 0; c < classes; c++) {
-      let sum = 0;
-      for (let t = 0; t < this.#members.length; t++) {
-        const { right, seen } = (this.#members[t] as Member).recall;
-        const say = ((right[c] as number) + 0.01) / ((seen[c] as number) + 1);
-        this.#say[t * classes + c] = say;
-        sum += say;
-      }
-      for (let t = 0; t < this.#members.length; t++) this.#say[t * classes + c]! /= sum;
-    }
   }
 
   #voteFlops(): Flops {

@@ -112,6 +112,29 @@ export function judgingGraph(
   };
 }
 
+export interface PredictingGraph {
+  readonly graph: Graph;
+  /** In the order asked for: name and shape of each value, the batch first. */
+  readonly results: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly flops: number;
+}
+
+/** What some of the model's values are for a batch, no targets needed: its outputs, or what comes before them. */
+export function predictingGraph(
+  trainable: Trainable,
+  batch: number,
+  format: FeatureFormat,
+  values: readonly string[],
+): PredictingGraph {
+  const graph = new GraphBuilder();
+  const feeds = new BatchValues(graph, trainable, batch, format);
+  const bound = bindShared(graph, trainable, feeds, { trained: new Set(), training: false });
+  const names = values.map((value) => bound.values.get(value) as string);
+  const built = graph.build("predict", names);
+  const results = names.map((name) => ({ name, shape: graph.shapeOf(name) }));
+  return { graph: built, results, flops: flopsOf(built, (name) => graph.shapeOf(name)) };
+}
+
 /** Shapes that the model's outputs have for one example. */
 export function outputShapes(trainable: Trainable): ReadonlyMap<string, readonly number[]> {
   const graph = new GraphBuilder();
