@@ -1,7 +1,8 @@
 /**
  * Detection delay and false alarms of every drift detector on every workload, as a markdown table.
  *
- *   npx tsx bench/drift.ts [--data FOLDER] [--seeds 5] [--only digits|nsl-kdd|natural] [--detector '{"kind":"ddm"}']
+ *   npx tsx bench/drift.ts [--data FOLDER] [--seeds 5] [--only bernoulli|digits|nsl-kdd|natural]
+ *     [--model svm|forest|logistic|naive-bayes] [--detector '{"kind":"ddm"}']
  *
  * Each site learns alone, test-then-train; its errors and the classes of its batches are what the detectors see, and
  * no detector touches the learner, so all of them judge the same streams. A shift at which a class comes (or grows) is
@@ -10,13 +11,15 @@
  * false. Spread: standard deviation over seeds (false alarms) or over all shifts found (delays).
  */
 import { existsSync, readFileSync } from "node:fs";
-import type { DenseDataset } from "../src/core/dataset.ts";
+import { type Batch, type DenseDataset, shapeOf } from "../src/core/dataset.ts";
 import { createRandom, type Random } from "../src/core/random.ts";
 import { type DataHost, type LoadedData, loadData } from "../src/data/load.ts";
 import { DataSpec } from "../src/data/spec.ts";
 import { batchesOf, batchRows, type SiteStream } from "../src/data/streams/contract.ts";
 import { planStreams } from "../src/data/streams/plan.ts";
 import { StreamSpec } from "../src/data/streams/spec.ts";
+import { createTailored } from "../src/model/online/create.ts";
+import { OnlineModelSpec } from "../src/model/online/spec.ts";
 import type { Observation } from "../src/sync/between/cartel/drift/contract.ts";
 import { createDetector, DriftOptions } from "../src/sync/between/cartel/drift/options.ts";
 import {
@@ -34,6 +37,7 @@ const option = (name: string): string | undefined => {
 };
 const DATA = option("data") ?? process.env.PANGAEA_DATA ?? "../shared/data";
 const SEEDS = Number(option("seeds") ?? 5);
+const MODEL = OnlineModelSpec.parse({ kind: option("model") ?? "svm" });
 const HORIZON = 50;
 
 const DETECTORS: readonly DriftOptions[] = (
@@ -51,62 +55,31 @@ const host: DataHost = {
   readFile: async (path) => readFileSync(path),
 };
 
-/** Multinomial logistic regression by plain stochastic gradient descent: learns steadily, forgets slowly. */
-class Logistic {
-  readonly #width: number;
-  readonly #weights: Float32Array;
-  readonly #scores: Float64Array;
-  readonly #row: Float32Array;
-
-  constructor({ shape, classes }: DenseDataset) {
-    this.#width = shape.reduce((a, b) => a * b, 1);
-    this.#weights = new Float32Array(classes * (this.#width + 1));
-    this.#scores = new Float64Array(classes);
-    this.#row = new Float32Array(this.#width + 1);
-  }
-
-  predict({ features, scale, offset }: DenseDataset, row: number): number {
-    const w = this.#width;
-    for (let i = 0; i < w; i++) this.#row[i] = features[row * w + i]! * scale + offset;
-    this.#row[w] = 1;
-    for (let c = 0; c < this.#scores.length; c++) {
-      let sum = 0;
-      for (let i = 0; i <= w; i++) sum += this.#weights[c * (w + 1) + i]! * this.#row[i]!;
-      this.#scores[c] = sum;
-    }
-    return this.#scores.indexOf(Math.max(...this.#scores));
-  }
-
-  learn(dataset: DenseDataset, row: number, rate: number): void {
-    this.predict(dataset, row);
-    const most = Math.max(...this.#scores);
-    const chances = this.#scores.map((score) => Math.exp(score - most));
-    const sum = chances.reduce((a, b) => a + b, 0);
-    for (let c = 0; c < chances.length; c++) {
-      const step = rate * ((dataset.labels[row] === c ? 1 : 0) - chances[c]! / sum);
-      if (Math.abs(step) < 1e-5) continue;
-      const at = c * this.#row.length;
-      for (let i = 0; i < this.#row.length; i++) this.#weights[at + i]! += step * this.#row[i]!;
-    }
-  }
-}
-
 /** What a site that learns alone sees of its stream. */
-function observations(dataset: DenseDataset, stream: SiteStream): Observation[] {
-  const learner = new Logistic(dataset);
-  const width = dataset.shape.reduce((a, b) => a * b, 1);
-  const rate = 2 / width;
-  return Array.from({ length: batchesOf(stream) }, (_, batch) => {
-    const rows = batchRows(stream, batch);
+async function observations(
+  dataset: DenseDataset,
+  stream: SiteStream,
+  model: OnlineModelSpec,
+  random: Random,
+): Promise<Observation[]> {
+  const learner = createTailored(model, shapeOf(dataset), random);
+  const predicted = new Int32Array(stream.batchSize);
+  const observed: Observation[] = [];
+  for (let b = 0; b < batchesOf(stream); b++) {
+    const batch: Batch = { dataset, rows: batchRows(stream, b) };
+    await learner.predict(batch, predicted);
     const classCounts = new Uint32Array(dataset.classes);
     let errors = 0;
-    for (const row of rows) {
-      if (learner.predict(dataset, row) !== dataset.labels[row]) errors++;
-      classCounts[dataset.labels[row]!]!++;
+    for (const [k, row] of batch.rows.entries()) {
+      const label = dataset.labels[row]!;
+      classCounts[label]!++;
+      if (predicted[k] !== label) errors++;
     }
-    for (const row of rows) learner.learn(dataset, row, rate);
-    return { examples: rows.length, errors, classCounts };
-  });
+    observed.push({ examples: batch.rows.length, errors, classCounts });
+    await learner.learn(batch);
+  }
+  await learner.close();
+  return observed;
 }
 
 interface Seen {
@@ -179,11 +152,11 @@ interface Workload {
   readonly span?: number;
 }
 
-function measure(
+async function measure(
   source: string,
   data: LoadedData,
   { name, sites, stream, span = 0 }: Workload,
-): void {
+): Promise<void> {
   const dataset = data.train as DenseDataset;
   const plan = (random: Random) =>
     planStreams({
@@ -199,7 +172,11 @@ function measure(
   for (let seed = 0; seed < (natural ? 1 : SEEDS); seed++)
     for (const [site, own] of plan(createRandom(seed, "drift")).entries())
       if (natural || name.endsWith("stationary") || own.shifts.length > 0 || site < 1)
-        seen.push({ stream: own, seed, observed: observations(dataset, own) });
+        seen.push({
+          stream: own,
+          seed,
+          observed: await observations(dataset, own, MODEL, createRandom(seed, `model ${site}`)),
+        });
   const last = seen.flatMap(({ observed }) =>
     observed
       .slice(-Math.ceil(observed.length / 10))
@@ -218,6 +195,45 @@ function measure(
       mean(last).toFixed(2),
     ]);
   }
+}
+
+/** Errors by chance alone: 20 streams of 1,000 batches without a change, and of a rise at batch 100, by size of batch. */
+function bernoulli(p: number): void {
+  const jump = (rise: number) => (batch: number) => (batch < 100 ? p : p + rise);
+  for (const [d, options] of DETECTORS.entries())
+    for (const examples of [10, 50]) {
+      const alarmsOf = (seed: number, batches: number, chance: (batch: number) => number) => {
+        const random = createRandom(seed, "bernoulli");
+        const detector = createDetector(options, 1);
+        return Array.from({ length: batches }, (_, b) => {
+          let errors = 0;
+          for (let k = 0; k < examples; k++) if (random.next() < chance(b)) errors++;
+          const batch = { examples, errors, classCounts: Uint32Array.of(examples) };
+          return detector.observe(batch) === "drift" ? b : -1;
+        }).filter((b) => b >= 0);
+      };
+      const seeds = Array.from({ length: 20 }, (_, seed) => seed);
+      const alarms = seeds.map((seed) => alarmsOf(seed, 1000, () => p).length);
+      for (const rise of [0.1, 0.3]) {
+        const delays = seeds.flatMap((seed) =>
+          alarmsOf(seed, 200, jump(rise))
+            .filter((b) => b >= 100)
+            .slice(0, 1)
+            .map((b) => b - 100),
+        );
+        const what = `batches of ${examples}, + ${rise}`;
+        line([
+          "bernoulli",
+          what,
+          LABELS[d]!,
+          shown(delays),
+          `${delays.length}/20`,
+          "-",
+          shown(alarms),
+          p,
+        ]);
+      }
+    }
 }
 
 const tailored = { kind: "classes", count: 3 };
@@ -257,38 +273,39 @@ line([
 ]);
 line(["---", "---", "---", "--:", "--:", "--:", "--:", "--:"]);
 
+if (wanted("bernoulli")) for (const p of [0.005, 0.02, 0.05, 0.1, 0.3]) bernoulli(p);
 if (wanted("digits")) {
   const spec = DataSpec.parse({ kind: "idx", path: "mnist", fallback: "generated" });
   const digits = await loadData(spec, host, createRandom(1));
-  for (const workload of mixed(tailored)) measure("digits", digits, workload);
+  for (const workload of mixed(tailored)) await measure("digits", digits, workload);
   const iid: Workload = { name: "iid, stationary", sites: 3, stream: { batches: 300 } };
-  measure("digits", digits, iid);
+  await measure("digits", digits, iid);
 }
 if (wanted("nsl-kdd")) {
   const connections = await loadData(nslKdd, host, createRandom(1));
   for (const workload of mixed({ kind: "dirichlet", alpha: 1 }))
-    measure("nsl-kdd", connections, workload);
+    await measure("nsl-kdd", connections, workload);
 }
 if (wanted("natural")) {
   const load = (spec: DataSpec) => loadData(spec, host, createRandom(1));
   const natural = { kind: "natural", deal: "interleaved" };
   const sites = { kind: "natural", deal: "sites" };
-  measure("elec2", await load(elec2), {
+  await measure("elec2", await load(elec2), {
     name: "natural",
     sites: 4,
     stream: { batch: 48, workload: { ...natural, changes: ELEC2_CHANGES } },
   });
-  measure("noaa-weather", await load(noaaWeather), {
+  await measure("noaa-weather", await load(noaaWeather), {
     name: "natural",
     sites: 4,
     stream: { batch: 30, workload: natural },
   });
-  measure("beijing-air", await load(beijingAir()), {
+  await measure("beijing-air", await load(beijingAir()), {
     name: "natural",
     sites: 12,
     stream: { batch: 24, workload: sites },
   });
-  measure("heart-disease", await load(heartDisease), {
+  await measure("heart-disease", await load(heartDisease), {
     name: "natural",
     sites: 4,
     stream: { batch: 10, workload: sites },

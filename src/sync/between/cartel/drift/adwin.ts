@@ -10,6 +10,10 @@
  * buckets are tried as cuts. A cut after which the error is higher is a drift; where it is lower the model has learned,
  * and the window just forgets. There is no warning.
  *
+ * delta by experiment (`bench/drift.ts --only bernoulli`, errors of 0.5 % to 30 %): the usual 0.002 gives no false alarm
+ * at all, 0.02 at most 0.3 in 1,000 batches and finds a rise of 30 points in a third less time where batches are small;
+ * it also finds more of the classes that come to a learner which has not quite forgotten them. 0.2 gives up to 1.8.
+ *
  * One thing differs: the paper drops the oldest bucket and searches again, so that one change is found many times over
  * while its eve leaves the window bucket by bucket. Here all before the strongest cut goes at once.
  */
@@ -20,7 +24,7 @@ import type { DriftDetector, DriftState, Observation } from "./contract.ts";
 export const AdwinOptions = z.strictObject({
   kind: z.literal("adwin"),
   /** Bound on the chance of a cut where nothing changes. */
-  delta: z.number().gt(0).lt(1).default(0.002),
+  delta: z.number().gt(0).lt(1).default(0.02),
   /** Buckets of one size before two are joined (M in the paper). */
   buckets: z.number().int().min(2).default(5),
   /** Examples between two searches for a cut. */

@@ -2,8 +2,11 @@
  * Drift Detection Method: Gama, Medas, Castillo and Rodrigues, "Learning with drift detection", SBIA 2004.
  *
  * With error p_i over i examples and s_i = sqrt(p_i (1 - p_i) / i), keep p_min and s_min of the i where p_i + s_i was
- * least; warning from p_min + 2 s_min on, drift from p_min + 3 s_min on, both after 30 examples. The counts then begin
- * anew.
+ * least; warning from p_min + 2 s_min on, drift from p_min + 3 s_min on. The counts then begin anew.
+ *
+ * The paper waits for 30 examples. With errors of 1 % and less the least error is then often 0 and the next error a
+ * drift: up to 12 false alarms in 1,000 batches (`bench/drift.ts --only bernoulli`). After 500 examples it is 0.6 from an
+ * error of 2 % on; 1.6 below that remain.
  */
 import { z } from "zod";
 import { perExample } from "./bits.ts";
