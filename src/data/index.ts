@@ -18,3 +18,7 @@ export { type NaturalSites, partition, partitionWithin, SplitSpec } from "./part
 export { holdOutPerUser, readRatings } from "./ratings.ts";
 export { holdOut, takeRows } from "./rows.ts";
 export { DataSpec } from "./spec.ts";
+export { batchesOf, batchRows, type Shift, type SiteStream } from "./streams/contract.ts";
+export { planStreams, type StreamsRequest } from "./streams/plan.ts";
+export { StreamSpec } from "./streams/spec.ts";
+export { repeats } from "./streams/supply.ts";
