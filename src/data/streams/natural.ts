@@ -1,6 +1,5 @@
 /** The order of the data themselves, dealt over the sites: each row once, in its order. */
 import type { NaturalSites } from "../partition.ts";
-import { allRows } from "../rows.ts";
 import type { Shift } from "./contract.ts";
 import { badStream } from "./errors.ts";
 import type { WorkloadSpec } from "./spec.ts";
@@ -14,12 +13,8 @@ export function dealNatural(
   sites: number,
   natural: NaturalSites | undefined,
 ): readonly Uint32Array[] {
-  const all = allRows(rows);
-  if (deal === "contiguous")
-    return each(sites, (s) =>
-      all.subarray(Math.floor((rows * s) / sites), Math.floor((rows * (s + 1)) / sites)),
-    );
-  if (deal === "interleaved") return each(sites, (s) => all.filter((row) => row % sites === s));
+  if (deal === "contiguous") return grouped(rows, sites, (row) => siteOfRow(row, rows, sites));
+  if (deal === "interleaved") return grouped(rows, sites, (row) => row % sites);
   if (!natural || natural.names.length !== sites)
     throw badStream({
       path: ["workload", "deal"],
@@ -30,7 +25,17 @@ export function dealNatural(
         ? `sites: { count: ${natural.names.length} }`
         : "make a column the site in the schema, or use interleaved or contiguous",
     });
-  return each(sites, (s) => all.filter((row) => natural.of[row] === s));
+  return grouped(rows, sites, (row) => natural.of[row]!);
+}
+
+/** Stretches whose lengths differ by one at most. */
+const siteOfRow = (row: number, rows: number, sites: number): number =>
+  Math.floor(((row + 1) * sites - 1) / rows);
+
+function grouped(rows: number, sites: number, siteOf: (row: number) => number): Uint32Array[] {
+  const dealt = Array.from({ length: sites }, (): number[] => []);
+  for (let row = 0; row < rows; row++) dealt[siteOf(row)]!.push(row);
+  return dealt.map((own) => Uint32Array.from(own));
 }
 
 /** Known changes as a site meets them: in the batch that holds its first changed row, if one comes. */
@@ -47,6 +52,3 @@ export const naturalShifts = (
         ? []
         : [{ batch: Math.floor(at / batchSize), what, classes: [] }];
     });
-
-const each = (sites: number, rowsOf: (site: number) => Uint32Array): Uint32Array[] =>
-  Array.from({ length: sites }, (_, site) => rowsOf(site));
