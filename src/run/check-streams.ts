@@ -31,7 +31,7 @@ export function streamsOrNot(spec: RunSpec): readonly Objection[] {
     const fix = "add data.stream, or use kind: sequential";
     found.push(pair(["model", "kind"], message, fix));
   }
-  if ((spec.between.kind as string) === "cartel") {
+  if (spec.between.kind === "cartel") {
     const message = "cartel is for models that learn from streams, and the data have none";
     found.push(pair(["between", "kind"], message, "add data.stream, or use kind: gaia"));
   }
