@@ -46,12 +46,15 @@ export interface CartelRun {
   readonly faults?: readonly FaultSpec[];
   readonly simulation?: Partial<SimulationOptions>;
   readonly seed?: number;
+  /** Of what the network does, where that is not `seed`'s. */
+  readonly simulationSeed?: number;
   /** In place of a site's own program. */
   readonly programs?: Readonly<Record<string, NodeProgram>>;
   /** Sees every message that is sent. */
   readonly onSend?: (kind: MessageKind, from: NodeId, to: NodeId) => void;
-  /** The model that a site is given. */
-  readonly model?: (site: string) => ToyModel;
+  /** Makes something else of a site's model. */
+  readonly model?: (site: string, model: ToyModel) => void;
+  readonly bandwidth?: number;
 }
 
 const DATASET = toyDataset(TOY_CLASSES, 10_000);
@@ -109,13 +112,15 @@ export async function runCartel(run: CartelRun = {}): Promise<CartelOutcome> {
     observer: {
       attach: (site, model) => {
         models.set(site, model() as ToyModel);
+        run.model?.(site, model() as ToyModel);
       },
     },
     bus: (node) => broker.connect(node.id),
   });
-  const link = { bandwidth: 1e7, oneWayMicros: 40_000, egressDollarsPerGB: 0.1, wan: true };
+  const { bandwidth = 1e7 } = run;
+  const link = { bandwidth, oneWayMicros: 40_000, egressDollarsPerGB: 0.1, wan: true };
   const simulation = new Simulation({
-    seed,
+    seed: run.simulationSeed ?? seed,
     topology: {
       sites: sites.map(({ id }) => ({ id, name: id })),
       link: () => link,
@@ -195,4 +200,19 @@ function watched(world: World, onSend: NonNullable<CartelRun["onSend"]>): World 
 export function mean(errors: Float64Array, from: number, to: number): number {
   const part = [...errors.slice(from, to)].filter((error) => !Number.isNaN(error));
   return part.reduce((sum, error) => sum + error, 0) / part.length;
+}
+
+/** Portions of so many bytes that say the same again and again. */
+export function enlarge(
+  model: { pack: (request: never) => Uint8Array | undefined },
+  bytes: number,
+): void {
+  const pack = model.pack.bind(model);
+  model.pack = (request) => {
+    const small = pack(request);
+    if (!small) return undefined;
+    const large = new Uint8Array(Math.ceil(bytes / small.length) * small.length);
+    for (let at = 0; at < large.length; at += small.length) large.set(small, at);
+    return large;
+  };
 }

@@ -80,6 +80,6 @@ async function sendPieces(
     if (clock.now() > until) return;
     const part = packed.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
     network.send(to, PORTION, { id, piece, pieces, bytes: packed.length }, [part]);
-    await network.drained(to, PIECE_BYTES, scope);
+    await network.drained(to, piece + 1 < pieces ? PIECE_BYTES : 0, scope);
   }
 }

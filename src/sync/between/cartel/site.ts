@@ -41,8 +41,8 @@ interface Episode {
   /** What the site knew before the change. */
   readonly before: ClassTally;
   readonly until: number;
-  /** Nobody is asked twice. */
-  readonly tried: Set<NodeId>;
+  /** Whose portions did not pass the test; who was silent or busy may be asked again. */
+  readonly failed: Set<NodeId>;
 }
 
 export class CartelSite implements Around {
@@ -113,7 +113,7 @@ export class CartelSite implements Around {
     const { now, transfer } = this.#parts.options;
     // A change within an episode is of the same need: what was known before it still is the measure.
     const before = this.#episode?.before ?? this.#window.before(now);
-    this.#episode = { before, until: this.#batch + transfer.patience, tried: new Set() };
+    this.#episode = { before, until: this.#batch + transfer.patience, failed: new Set() };
   }
 
   #seekHelp(scope: Scope): void {
@@ -144,10 +144,9 @@ export class CartelSite implements Around {
     const { world } = this.#parts;
     mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
     const verdicts = await this.#neighbours(need, scope);
-    const kept = verdicts.filter(({ kept, record }) => kept && !episode.tried.has(record.node));
+    const kept = verdicts.filter(({ kept, record }) => kept && !episode.failed.has(record.node));
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
     for (const { record, reason } of kept) {
-      episode.tried.add(record.node);
       const result = await this.#try(record.node, need, scope);
       if (typeof result !== "string" && result.accepted) {
         const text = `${classesText(need)}: ${result.reason}; ${reason}`;
@@ -155,6 +154,7 @@ export class CartelSite implements Around {
         this.#adopted(result);
         return;
       }
+      if (typeof result !== "string") episode.failed.add(record.node);
       this.#reject(typeof result === "string" ? result : result.reason, record);
     }
   }
@@ -263,5 +263,5 @@ function whyNobody(verdicts: readonly Verdict[]): string {
   if (verdicts.length === 0) return "nobody is known who knows them";
   const [first] = verdicts;
   const more = verdicts.length > 1 ? `, and ${verdicts.length - 1} more` : "";
-  return `nobody fits: ${first?.record.site} ${first?.kept ? "was asked before" : first?.reason}${more}`;
+  return `nobody fits: ${first?.record.site} ${first?.kept ? "did not help before" : first?.reason}${more}`;
 }

@@ -116,7 +116,6 @@ export class Dht implements Registry {
     network.handle(FOUND, (message, from) => this.#onFound(message, from));
     network.handle(STORE, (message, from) => this.#onStore(message, from));
     network.handle(STORED, (message, from) => this.#onStored(message, from));
-    for (const seed of terms.seeds) this.#table.heard(contactOf(seed));
     scope.spawn((task) => this.#tell(task));
     scope.spawn((task) => this.#refresh(task));
   }
@@ -153,6 +152,9 @@ export class Dht implements Registry {
   ): Promise<Lookup> {
     const { replicas, parallel, patience } = this.#terms;
     const { clock, network } = this.#world;
+    // Everybody was silent, as behind a partition: who was known from the start may be there again.
+    if (this.#table.size === 0)
+      for (const seed of this.#terms.seeds) this.#table.heard(contactOf(seed));
     const seeds = this.#table.closest(target, replicas);
     const list = new Shortlist(target, replicas, parallel, seeds);
     const lookup: Lookup = { list, target, query, found: [], holders: 0, turns: 0 };
@@ -329,12 +331,11 @@ export class Dht implements Registry {
   /** Finds this node's own neighbourhood, then looks for random keys from time to time, and tells its record again. */
   async #refresh(scope: Scope): Promise<void> {
     const { clock, node } = this.#world;
-    const { republish, seeds } = this.#terms;
+    const { republish } = this.#terms;
     await this.#lookUp(keyOf(node.id), undefined, republish, scope);
     for (;;) {
       // Not all at once, though all may have started at once.
       await clock.sleep(Math.round(republish * (0.75 + 0.5 * this.#random.next())), scope);
-      if (this.#table.size === 0) for (const seed of seeds) this.#table.heard(contactOf(seed));
       const key = { high: this.#random.integer(2 ** 32), low: this.#random.integer(2 ** 32) };
       await this.#lookUp(key, undefined, republish, scope);
       if (!this.#record) continue;
