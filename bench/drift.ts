@@ -8,7 +8,8 @@
  * no detector touches the learner, so all of them judge the same streams. A shift at which a class comes (or grows) is
  * to be found within a horizon: until the next shift, 50 batches at most, the span and 50 for a gradual one. Delay 0 is
  * the first batch of the new kind. `again` counts further alarms within the horizon. Alarms outside every horizon are
- * false. Spread: standard deviation over seeds (false alarms) or over all shifts found (delays).
+ * false; of natural streams, whose changes nobody has marked, all are listed there. Spread: standard deviation over
+ * seeds (false alarms) or over all shifts found (delays).
  */
 import { existsSync, readFileSync } from "node:fs";
 import { type Batch, type DenseDataset, shapeOf } from "../src/core/dataset.ts";
