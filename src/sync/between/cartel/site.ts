@@ -7,7 +7,7 @@
  */
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
-import { MILLISECOND, type Micros } from "../../../core/units.ts";
+import { MILLISECOND, type Micros, SECOND } from "../../../core/units.ts";
 import type { TailoredModel } from "../../../model/tailored.ts";
 import type { World } from "../../../world/contract.ts";
 import { type Around, type JudgedBatch, mark } from "../../site-loop.ts";
@@ -167,7 +167,11 @@ export class CartelSite implements Around {
     const { world, site, request, options, registry, model, sketch } = this.#parts;
     const { neighbours, transfer, reportEvery } = options;
     const query = { classes: need, limit: 4 * neighbours.most };
+    const asked = world.clock.now();
     const records = await registry.query(query, millis(transfer.queryMs), scope);
+    const t = world.clock.now();
+    const value = (t - asked) / SECOND;
+    world.emit({ type: "metric", t, name: "cartel.querySeconds", value, site: site.id });
     if (records.length > 0) this.#known = records;
     const now = this.#window.latest(options.now);
     const { roundTripMicros, egressDollarsPerGB } = request.network;
