@@ -5,12 +5,17 @@ import { GraphLearner } from "./graph-learner.ts";
 import type { Learner } from "./learner.ts";
 import { MatrixFactorisation } from "./matrix-factorisation.ts";
 import { modelError } from "./model-error.ts";
+import { rowShapeOf } from "./online/frame.ts";
+import { LinearLearner } from "./online/linear-learner.ts";
+import { logistic } from "./online/logistic.ts";
+import { NaiveBayesLearner } from "./online/naive-bayes-learner.ts";
+import { hinge } from "./online/pegasos.ts";
 import { sameShape } from "./onnx/graph.ts";
 import type { Model } from "./onnx/model.ts";
 import { readModel } from "./onnx/proto/read.ts";
 import { createRuntime, type Runtime } from "./onnx/run.ts";
 import { sequentialModel } from "./onnx/sequential.ts";
-import { ModelOptions, type ModelSpec, type TensorValues } from "./spec.ts";
+import { isGraph, ModelOptions, type ModelSpec, type TensorValues } from "./spec.ts";
 import { makeTrainable, type Trainable } from "./trainable.ts";
 
 /**
@@ -22,25 +27,38 @@ import { makeTrainable, type Trainable } from "./trainable.ts";
 export function createLearner(given: ModelSpec, runtime: Runtime = createRuntime()): Learner {
   // A model that was written in JavaScript may leave defaults out.
   const spec = { ...given, model: ModelOptions.parse(given.model) };
-  if (spec.model.kind === "matrix-factorisation")
-    return new MatrixFactorisation(spec.model, spec.data, spec.targetMean ?? 0);
-  return new GraphLearner(trainableOf(spec), spec.seed ?? 0, runtime);
+  const { model, data } = spec;
+  switch (model.kind) {
+    case "matrix-factorisation":
+      return new MatrixFactorisation(model, data, spec.targetMean ?? 0);
+    case "svm":
+      return new LinearLearner(hinge(model), rowShapeOf(data));
+    case "logistic":
+      return new LinearLearner(logistic(model), rowShapeOf(data));
+    case "naive-bayes":
+      return new NaiveBayesLearner(model, rowShapeOf(data));
+    case "sequential":
+    case "onnx":
+      return new GraphLearner(trainableOf(spec), spec.seed ?? 0, runtime);
+    default:
+      return model satisfies never;
+  }
 }
 
-/** The model of a spec, ready for training. Errors: as `createLearner`; not for matrix factorisation. */
+/** The model of a spec, ready for training. Errors: as `createLearner`; only for models that are graphs. */
 export function trainableOf(spec: ModelSpec): Trainable {
   const { model, data } = spec;
-  invariant(model.kind !== "matrix-factorisation", "matrix factorisation is no graph");
+  invariant(isGraph(model), `${model.kind} is no graph`);
   return makeTrainable(builtModel(spec), data, model);
 }
 
 /** The model of a spec as a graph with the values it starts from, or zeros where those are drawn. */
 export const graphOf = (spec: ModelSpec): Model | undefined =>
-  spec.model.kind === "matrix-factorisation" ? undefined : builtModel(spec).model;
+  isGraph(spec.model) ? builtModel(spec).model : undefined;
 
 function builtModel(spec: ModelSpec): BuiltModel {
   const { model, values } = spec;
-  invariant(model.kind !== "matrix-factorisation", "matrix factorisation is no graph");
+  invariant(isGraph(model), `${model.kind} is no graph`);
   const built = model.kind === "sequential" ? sequentialModel(model, spec.data) : fromFile(spec);
   return values ? withValues(built, values) : built;
 }

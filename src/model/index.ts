@@ -5,6 +5,8 @@ export { createLearner } from "./create.ts";
 export { createLayout, type Layout, type TensorSpec, viewOf } from "./layout.ts";
 export { type Judgement, type Learner, type StepResult, toMetrics } from "./learner.ts";
 export { MatrixFactorisation } from "./matrix-factorisation.ts";
+export { createTailored, tailoredModels } from "./online/create.ts";
+export { OnlineModelSpec } from "./online/spec.ts";
 export { inferenceModel } from "./onnx/inference.ts";
 export type { Dimension, Model, ModelValue } from "./onnx/model.ts";
 export { type ReadModelOptions, readModel } from "./onnx/proto/read.ts";
@@ -28,3 +30,4 @@ export {
 export { startedModel } from "./started.ts";
 export { type LayerSummary, type Summary, type SummaryOptions, summarise } from "./summary.ts";
 export { formatSummary } from "./summary-text.ts";
+export type { MergeContext, PackRequest, Portion, TailoredModel } from "./tailored.ts";

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { DataShape } from "../core/dataset.ts";
 import { LayerSpec } from "./layer-spec.ts";
+import { LogisticSpec, NaiveBayesSpec, SvmSpec } from "./online/spec.ts";
 import { TRAINING } from "./training-options.ts";
 
 const positive = z.number().int().positive();
@@ -42,8 +43,18 @@ export const ModelOptions = z.discriminatedUnion("kind", [
   SequentialSpec,
   OnnxSpec,
   MatrixFactorisationSpec,
+  // Learn online, too; here the run's optimizer makes the steps, and what concerns portions has no say.
+  SvmSpec,
+  LogisticSpec,
+  NaiveBayesSpec,
 ]);
 export type ModelOptions = z.infer<typeof ModelOptions>;
+
+/** Models that are an ONNX graph. */
+export type GraphOptions = SequentialSpec | OnnxSpec;
+
+export const isGraph = (model: ModelOptions): model is GraphOptions =>
+  model.kind === "sequential" || model.kind === "onnx";
 
 /** Elements of a tensor, row by row. */
 export interface TensorValues {

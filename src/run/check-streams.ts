@@ -1,6 +1,6 @@
 /** What a schema cannot see of runs on streams: which models, algorithms and keys go with them, and which do not. */
 import { OnlineModelSpec } from "../model/online/spec.ts";
-import type { ModelOptions } from "../model/spec.ts";
+import { ModelOptions } from "../model/spec.ts";
 import type { Objection } from "./check.ts";
 import { isObject } from "./file/schema.ts";
 import { type RunSpec, streamOf } from "./spec.ts";
@@ -9,11 +9,14 @@ const ONLINE: readonly string[] = OnlineModelSpec.options.map((one) => one.shape
 /** Kinds of `between` with programs for streams. */
 const BETWEEN: readonly string[] = ["cartel", "none", "centralize", "federated"];
 
+const TRAINED: readonly string[] = ModelOptions.options.map((one) => one.shape.kind.value);
+
 export const isOnline = (model: RunSpec["model"]): model is OnlineModelSpec =>
   ONLINE.includes(model.kind);
 
-/** The model of a training run. */
-export const isTrained = (model: RunSpec["model"]): model is ModelOptions => !isOnline(model);
+/** Some can be trained as well as learn online. */
+export const isTrained = (model: RunSpec["model"]): model is ModelOptions =>
+  TRAINED.includes(model.kind);
 
 const pair = (path: Objection["path"], message: string, fix: string): Objection => ({
   code: "IMPOSSIBLE_PAIR",
@@ -26,7 +29,7 @@ const pair = (path: Objection["path"], message: string, fix: string): Objection 
 export function streamsOrNot(spec: RunSpec): readonly Objection[] {
   if (streamOf(spec)) return onStreams(spec);
   const found: Objection[] = [];
-  if (isOnline(spec.model)) {
+  if (!isTrained(spec.model)) {
     const message = `a ${spec.model.kind} learns online, from streams, and the data have none`;
     const fix = "add data.stream, or use kind: sequential";
     found.push(pair(["model", "kind"], message, fix));

@@ -4,8 +4,9 @@
  */
 
 import { nearest } from "../core/nearest.ts";
+import { isGraph } from "../model/spec.ts";
 import { lossKind } from "../model/training-options.ts";
-import { isOnline, isTrained, streamsOrNot } from "./check-streams.ts";
+import { isTrained, streamsOrNot } from "./check-streams.ts";
 import type { Path } from "./file/source.ts";
 import type { KnownNetwork } from "./known.ts";
 import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
@@ -34,7 +35,7 @@ export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
   const siteNames = network?.sites;
   return [
     ...streamsOrNot(spec),
-    ...(streamOf(spec) || isOnline(spec.model)
+    ...(streamOf(spec) || !isTrained(spec.model)
       ? []
       : [...modelAndData(spec), ...split(spec), ...target(spec)]),
     ...policy(spec, siteNames),
@@ -49,6 +50,7 @@ type Judged = "classes" | "numbers" | "loss alone";
 /** What the test set says of a model: right classes, errors of numbers, or no more than its loss. */
 function judged({ model }: RunSpec): Judged {
   if (!isTrained(model) || model.kind === "matrix-factorisation") return "numbers";
+  if (!isGraph(model)) return "classes";
   const { loss, target } = model.objectives?.[0]?.terms[0] ?? model;
   if (target !== "label") return "loss alone";
   const kind = lossKind(loss);
@@ -79,11 +81,11 @@ function modelAndData(spec: RunSpec): Objections {
   }
   const regression = isRegression(data);
   const quality = judged(spec);
-  if (
-    model.kind !== "matrix-factorisation" &&
-    regression !== undefined &&
-    quality !== "loss alone"
-  ) {
+  if (regression === true && !isGraph(model) && model.kind !== "matrix-factorisation") {
+    const message = `${model.kind} learns classes, and the labels are numbers`;
+    found.push(pair(["model", "kind"], message, "use kind: sequential with loss: squared-error"));
+  }
+  if (isGraph(model) && regression !== undefined && quality !== "loss alone") {
     const wanted = regression ? "squared-error" : "softmax-cross-entropy";
     if (regression !== (quality === "numbers")) {
       const labels = regression ? "numbers" : "classes";

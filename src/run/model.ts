@@ -5,7 +5,7 @@ import { InputError, invariant } from "../core/errors.ts";
 import type { LoadedData } from "../data/load.ts";
 import type { Model } from "../model/onnx/model.ts";
 import { readModel } from "../model/onnx/proto/read.ts";
-import type { ModelSpec, OnnxSpec } from "../model/spec.ts";
+import { isGraph, type ModelSpec, type OnnxSpec } from "../model/spec.ts";
 import { isTrained } from "./check-streams.ts";
 import { type Files, findFile } from "./find-file.ts";
 import type { RunSpec } from "./spec.ts";
@@ -20,6 +20,7 @@ export async function loadRunModel(
   const base = { model, data: shapeOf(train), seed };
   if (model.kind === "matrix-factorisation")
     return train.kind === "ratings" ? { ...base, targetMean: mean(train.ratings) } : base;
+  if (!isGraph(model)) return base;
   const values = model.weights === undefined ? undefined : await weightsOf(model.weights, host);
   if (model.kind === "sequential") return { ...base, values };
   return { ...base, values, ...(await modelFile(model, host)) };

@@ -5,11 +5,10 @@
 import { type Dataset, shapeOf } from "../core/dataset.ts";
 import { InputError, invariant } from "../core/errors.ts";
 import { nodeId } from "../core/ids.ts";
-import { createRandom, type Random } from "../core/random.ts";
+import { createRandom } from "../core/random.ts";
 import type { LoadedData } from "../data/load.ts";
 import { planStreams } from "../data/streams/plan.ts";
-import { createTailored } from "../model/online/create.ts";
-import type { TailoredModel } from "../model/tailored.ts";
+import { type CreateTailored, tailoredModels } from "../model/online/create.ts";
 import { createBetween } from "../sync/algorithms.ts";
 import type { Programs } from "../sync/programs.ts";
 import type { StreamObserver, StreamSite } from "../sync/streams.ts";
@@ -70,7 +69,7 @@ export function planStreamRun(
     dataset,
     classes: classesOf(dataset),
     recordBytes: recordBytes(dataset),
-    createModel: (drawn) => modelOf(spec, dataset, drawn),
+    createModel: modelsOf(spec, dataset),
     network: networkFacts(grid),
     random: random.stream("between"),
     observer,
@@ -82,9 +81,9 @@ export function planStreamRun(
   };
 }
 
-function modelOf({ model }: RunSpec, dataset: Dataset, random: Random): TailoredModel {
+function modelsOf({ model }: RunSpec, dataset: Dataset): CreateTailored {
   invariant(isOnline(model), "models on streams learn online");
-  return createTailored(model, shapeOf(dataset), random);
+  return tailoredModels(model, shapeOf(dataset));
 }
 
 function classesOf(dataset: Dataset): number {

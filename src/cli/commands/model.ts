@@ -90,9 +90,10 @@ async function fromExperiment(file: string, options: ModelCommandOptions, io: Io
     readFile: (path: string) => readFile(path),
   };
   const data = await loadRunData(spec, host, new Map());
-  if (spec.model.kind === "matrix-factorisation")
+  const { kind } = spec.model;
+  if (kind !== "sequential" && kind !== "onnx")
     throw new InputError([
-      { code: "MODEL_DATA", file, path: ["model"], message: "matrix factorisation is no graph" },
+      { code: "MODEL_DATA", file, path: ["model"], message: `a ${kind} model is no graph` },
     ]);
   const trainable = trainableOf(await loadRunModel(spec, data, host));
   return {

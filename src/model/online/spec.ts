@@ -31,29 +31,28 @@ export const ForestSpec = z.strictObject({
 });
 export type ForestSpec = z.infer<typeof ForestSpec>;
 
-const SVM = {
+export const SvmSpec = z.strictObject({
+  kind: z.literal("svm"),
   /** Pegasos's lambda. */
   l2: z.number().positive().default(0.001),
   /** Steps after which the rate falls no further. */
   memory: count.default(10_000),
-};
-export const SvmSpec = z.strictObject({ kind: z.literal("svm"), ...SVM, trusted });
+  trusted,
+});
 export type SvmSpec = z.infer<typeof SvmSpec>;
 
-const LOGISTIC = {
+export const LogisticSpec = z.strictObject({
+  kind: z.literal("logistic"),
   l2: z.number().nonnegative().default(1e-5),
   rate: z.number().positive().default(0.1),
-};
-export const LogisticSpec = z.strictObject({ kind: z.literal("logistic"), ...LOGISTIC, trusted });
+  trusted,
+});
 export type LogisticSpec = z.infer<typeof LogisticSpec>;
 
-const NAIVE_BAYES = {
-  /** Added to every variance, in squared units of the features. */
-  smoothing: z.number().positive().default(0.01),
-};
 export const NaiveBayesSpec = z.strictObject({
   kind: z.literal("naive-bayes"),
-  ...NAIVE_BAYES,
+  /** Added to every variance, in squared units of the features. */
+  smoothing: z.number().positive().default(0.01),
   /** Examples of a class beyond which older ones fade. */
   memory: count.max(1e6).default(5_000),
   trusted,
@@ -86,12 +85,3 @@ export const OnlineModelSpec = z.discriminatedUnion("kind", [
   GraphSpec,
 ]);
 export type OnlineModelSpec = z.infer<typeof OnlineModelSpec>;
-
-/**
- * Those with a fixed layout, as models of the other tiers: the run's optimizer makes the steps, and what concerns
- * portions has no place.
- */
-export const SvmModel = z.strictObject({ kind: z.literal("svm"), l2: SVM.l2 });
-export const LogisticModel = z.strictObject({ kind: z.literal("logistic"), l2: LOGISTIC.l2 });
-export const NaiveBayesModel = z.strictObject({ kind: z.literal("naive-bayes"), ...NAIVE_BAYES });
-export const FixedModels = [SvmModel, LogisticModel, NaiveBayesModel] as const;
