@@ -72,8 +72,8 @@ function swapped(workload: Swap, { mixture, counts, sites, random }: CourseReque
     });
   return mixtures.map((before, site): Course => {
     if (site !== first && site !== other) return constant(before);
-    const from = site === first ? other : first;
-    const after = mixtures[from]!;
+    const partner = site === first ? other : first;
+    const after = mixtures[partner]!;
     return {
       before,
       after,
@@ -81,7 +81,7 @@ function swapped(workload: Swap, { mixture, counts, sites, random }: CourseReque
       shifts: [
         {
           batch: workload.at,
-          what: `takes over the mixture of site ${from}`,
+          what: `takes over the mixture of site ${partner}`,
           classes: [...allRows(after.length)].filter((c) => after[c]! > before[c]!),
         },
       ],
