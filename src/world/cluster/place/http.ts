@@ -45,14 +45,18 @@ export class HttpClient {
     return this.#options.who;
   }
 
-  /** The body of a success. Only requests that may be repeated are tried again. */
-  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  /**
+   * The body of a success. What passes is tried again, unless it makes something.
+   * @param named what is made has a name of ours: that it is there at a later attempt is a success
+   */
+  async ask(method: string, path: string, body?: unknown, named = false): Promise<unknown> {
     const { attempts = 4, timers } = this.#options;
-    const once = method === "POST";
+    const once = method === "POST" && !named;
     for (let left = once ? 1 : attempts, pause = FIRST_PAUSE; ; left--, pause *= 2) {
       try {
         const answer = await this.send(method, path, body);
         if (answer.status < 300) return answer.body;
+        if (named && answer.status === 409 && left < attempts) return answer.body;
         throw refusal(this.who, answer.status, saying(answer.body));
       } catch (error) {
         if (left <= 1 || !isPassing(error)) throw error;

@@ -8,10 +8,11 @@ import type { Micros } from "../../../core/units.ts";
 import { realTimers, type Timers } from "../../bus/timers.ts";
 import { allOrNone, type Started } from "./all-or-none.ts";
 import type { Placed, PlacedProcess, Placer, WaitingNote } from "./contract.ts";
-import { isPassing, refusal } from "./errors.ts";
+import { isPassing, refusal, throwIssues } from "./errors.ts";
 import { HttpClient, saying } from "./http.ts";
 import { type Job, type JobState, watchJob } from "./job.ts";
 import { lastLinesOf } from "./last-lines.ts";
+import { type Machine, unmetByMachines } from "./machines.ts";
 import { shellWords } from "./quote.ts";
 
 export interface RayOptions {
@@ -40,8 +41,11 @@ export function rayPlacer(options: RayOptions): Placer {
   });
   return {
     kind: "ray",
-    place: (processes: readonly PlacedProcess[], scope: Scope): Promise<Placed> =>
-      allOrNone(processes, (process) => submit(http, process, { ...options, timers }), scope),
+    place: async (processes: readonly PlacedProcess[], scope: Scope): Promise<Placed> => {
+      await checkNodes(http, processes, options);
+      const start = (process: PlacedProcess) => submit(http, process, { ...options, timers });
+      return allOrNone(processes, start, scope);
+    },
   };
 }
 
@@ -64,6 +68,46 @@ export function rayJob(process: PlacedProcess, options: RayOptions, id: string):
     metadata: { name: process.name, site: process.site },
   };
 }
+
+interface RayNode {
+  readonly state?: string;
+  readonly resources_total?: Readonly<Record<string, number>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Ray lets a job that fits nowhere wait for a quarter of an hour. Where its state API is served, it is asked first. */
+async function checkNodes(
+  http: HttpClient,
+  processes: readonly PlacedProcess[],
+  { labelsAre }: RayOptions,
+): Promise<void> {
+  const { status, body } = await http.send("GET", "/api/v0/nodes?detail=1");
+  if (status >= 300) return;
+  const { data } = body as { readonly data?: { readonly result?: { result?: RayNode[] } } };
+  const nodes = (data?.result?.result ?? []).filter(({ state }) => state === "ALIVE");
+  if (nodes.length === 0) return;
+  const machines = nodes.map((node) => machineOf(node, labelsAre === "resources"));
+  const asked = processes.map((process) =>
+    labelsAre === "resources" ? { ...process, labels: asResources(process.labels) } : process,
+  );
+  throwIssues(asked.flatMap((process) => unmetByMachines(process, machines)));
+}
+
+/** Of custom resources only their being there counts. */
+function machineOf(
+  { resources_total: has = {}, labels = {} }: RayNode,
+  resources: boolean,
+): Machine {
+  return {
+    labels: resources ? Object.fromEntries(Object.keys(has).map((name) => [name, ""])) : labels,
+    cores: has["CPU"] ?? 0,
+    memoryBytes: has["memory"] ?? 0,
+    gpus: has["GPU"] ?? 0,
+  };
+}
+
+const asResources = (labels: PlacedProcess["labels"]): PlacedProcess["labels"] =>
+  Object.fromEntries(Object.entries(labels).map(([key, value]) => [value || key, ""]));
 
 /** Of a custom resource: many processes share a node's one. */
 const TRACE = 0.001;
@@ -102,6 +146,9 @@ export function rayState({ status, message = "", driver_exit_code: code }: RayRe
   return { phase: "ended", how: code < 0 ? `signal ${-code}` : `exit code ${code}`, well };
 }
 
+/** Lines that Ray's supervisor of the job writes into its log. */
+const RAYS_OWN = /^(.*\bjob_manager\.py:\d+ -- .*|Running entrypoint for job .*)\n/gm;
+
 function jobOf(http: HttpClient, id: string, name: string): Job {
   const path = `/api/jobs/${id}`;
   return {
@@ -115,7 +162,7 @@ function jobOf(http: HttpClient, id: string, name: string): Job {
     },
     lastLines: async () => {
       const { logs = "" } = (await http.ask("GET", `${path}/logs`)) as { readonly logs?: string };
-      return lastLinesOf(logs);
+      return lastLinesOf(logs.replace(RAYS_OWN, ""));
     },
   };
 }

@@ -6,6 +6,7 @@ import type { InputIssue } from "../../../../core/errors.ts";
 import { nearest } from "../../../../core/nearest.ts";
 import type { PlacedProcess } from "../contract.ts";
 import { impossible } from "../errors.ts";
+import { tooLarge } from "../sizes.ts";
 
 export interface SlurmNode {
   readonly name: string;
@@ -60,25 +61,19 @@ export function unmet(
   const fitting = nodes.filter(({ features }) =>
     featuresOf(process).every((feature) => features.includes(feature)),
   );
-  if (fitting.length === 0) {
-    const all = featuresOf(process).join(", ");
-    return [impossible([process.name, "labels"], `no single node has all of ${all}`, undefined)];
-  }
-  const sizes: readonly (readonly [string, number, string, (node: SlurmNode) => number])[] = [
-    ["cores", process.cores, "cores", ({ cpus }) => cpus],
-    ["memoryBytes", megabytesOf(process), "MB", (node) => node.memoryMegabytes],
-    ["gpus", process.gpus ?? 0, "GPUs", ({ gres }) => gres[gpuResource] ?? 0],
-  ];
-  for (const [key, wanted, unit, of] of sizes) {
-    const most = Math.max(...fitting.map(of));
-    if (most >= wanted) continue;
-    const message = `no node that fits has ${wanted} ${unit}`;
-    issues.push(impossible([process.name, key], message, `the largest has ${most} ${unit}`));
-  }
-  const takes = fitting.some((node) => sizes.every(([, wanted, , of]) => of(node) >= wanted));
-  if (issues.length === 0 && !takes) {
-    const message = "no single node has its cores, memory and GPUs together";
-    issues.push(impossible([process.name], message, undefined));
-  }
-  return issues;
+  return tooLarge(process, fitting, [
+    { key: "cores", wanted: process.cores, unit: "cores", of: ({ cpus }) => cpus },
+    {
+      key: "memoryBytes",
+      wanted: megabytesOf(process),
+      unit: "MB",
+      of: ({ memoryMegabytes }) => memoryMegabytes,
+    },
+    {
+      key: "gpus",
+      wanted: process.gpus ?? 0,
+      unit: "GPUs",
+      of: ({ gres }) => gres[gpuResource] ?? 0,
+    },
+  ]);
 }
