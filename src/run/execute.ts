@@ -1,14 +1,17 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
+import type { NodeInfo } from "../world/contract.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
 import { clusterStage } from "./live-cluster.ts";
-import { localStage } from "./live-stage.ts";
+import type { SharedGround } from "./live-host.ts";
+import { localStage, type Stage } from "./live-stage.ts";
 import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
 import { SimulatedRun } from "./simulated.ts";
 import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
-import { loadStreamGround } from "./stream-plan.ts";
+import { LiveStreamRun } from "./stream-live.ts";
+import { loadStreamGround, planStreamRun } from "./stream-plan.ts";
 import { SimulatedStreamRun } from "./stream-run.ts";
 
 /** Things that runs of one comparison share. */
@@ -32,14 +35,22 @@ export async function executeRun(
   const world = liveWorld(spec);
   if (world) {
     const run = planned(spec, ground);
-    const nodes = run.plan.programs.keys();
-    const stage =
-      world.kind === "local"
-        ? localStage(spec, world, ground, nodes, host)
-        : await clusterStage(spec, world, nodes, host);
+    const stage = await stageOf(spec, world, ground, run.plan.programs.keys(), host);
     return new LiveRun(run, host, stage).execute();
   }
   return simulate(spec, host, ground, shared, title);
+}
+
+async function stageOf(
+  spec: RunSpec,
+  world: NonNullable<ReturnType<typeof liveWorld>>,
+  ground: SharedGround,
+  nodes: Iterable<NodeInfo>,
+  host: RunHost,
+): Promise<Stage> {
+  return world.kind === "local"
+    ? localStage(spec, world, ground, nodes, host)
+    : await clusterStage(spec, world, nodes, host);
 }
 
 async function simulate(
@@ -69,5 +80,9 @@ async function executeStreams(
   loaded: Map<string, LoadedData>,
 ): Promise<RunOutcome> {
   const ground = await loadStreamGround(spec, host, loaded);
-  return new SimulatedStreamRun(spec, host, ground).execute();
+  const world = liveWorld(spec);
+  if (!world) return new SimulatedStreamRun(spec, host, ground).execute();
+  const plan = planStreamRun(spec, ground, { attach: () => {} });
+  const stage = await stageOf(spec, world, ground, plan.programs.keys(), host);
+  return new LiveStreamRun(spec, { ground, plan }, host, stage).execute();
 }

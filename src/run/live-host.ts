@@ -7,12 +7,14 @@ import { createComputePool } from "../world/compute/pool.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import { LocalHost } from "../world/live/host.ts";
 import type { Member } from "../world/live/member.ts";
-import type { Place } from "../world/live/network.ts";
 import type { RunHost } from "./host.ts";
 import { CopyTeller } from "./live-copies.ts";
+import { placesOf } from "./places.ts";
 import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "./plan.ts";
 import { loadGrid } from "./presets/load.ts";
-import { mayLeave, processorModel, type RunSpec } from "./spec.ts";
+import { mayLeave, processorModel, type RunSpec, streamOf } from "./spec.ts";
+import { runStreamHost } from "./stream-host.ts";
+import { loadStreamGround, type StreamGround } from "./stream-plan.ts";
 
 export interface LiveLinks {
   /** `declared`: steps last at least as long as on the declared processor. */
@@ -21,6 +23,9 @@ export interface LiveLinks {
   readonly shaped: boolean;
 }
 
+/** What a host need not load; runs on streams have no model to share. */
+export type SharedGround = Pick<Ground, "data"> & Partial<Pick<Ground, "model">>;
+
 /** What the supervisor tells a host of the run. */
 export interface LiveTask {
   readonly spec: RunSpec;
@@ -28,31 +33,22 @@ export interface LiveTask {
   /** The number of each node's host. */
   readonly hostOf: Readonly<Record<NodeId, number>>;
   /** Data and model in shared memory; a process loads them itself. */
-  readonly shared?: Pick<Ground, "data" | "model"> | undefined;
+  readonly shared?: SharedGround | undefined;
 }
 
 type Files = Pick<RunHost, "exists" | "readFile">;
 type Located = Files & Pick<RunHost, "roots">;
 
-/** Where the nodes run, and at which site they stand. */
-export function placesOf(
-  nodes: Iterable<NodeInfo>,
-  { topology }: Ground["grid"],
-  hostOf: LiveTask["hostOf"],
-): ReadonlyMap<NodeId, Place> {
-  const site = new Map(topology.sites.map(({ id }, index) => [id as string, index]));
-  return new Map(
-    [...nodes].map((node) => [
-      node.id,
-      { host: hostOf[node.id] ?? -1, site: site.get(node.site) ?? -1 },
-    ]),
-  );
-}
-
 export async function runHost(member: Member, files: Files): Promise<void> {
   const { host: index, means } = member.setup;
   const task = member.setup.task as LiveTask;
   const { spec, links, hostOf } = task;
+  if (streamOf(spec))
+    return runStreamHost(
+      member,
+      task,
+      await streamGroundOf(task, { ...files, roots: means.roots }),
+    );
   const ground = await groundOf(task, { ...files, roots: means.roots });
   const kernels = createKernels();
   let flush = (): void => {};
@@ -142,6 +138,12 @@ async function warmUp(
 }
 
 function groundOf({ spec, shared }: LiveTask, host: Located): Promise<Ground> {
-  if (!shared) return loadGround(spec, host, new Map());
-  return loadGrid(spec.sites, host).then((grid) => ({ ...shared, grid }));
+  if (!shared?.model) return loadGround(spec, host, new Map());
+  const { data, model } = shared;
+  return loadGrid(spec.sites, host).then((grid) => ({ data, model, grid }));
+}
+
+async function streamGroundOf({ spec, shared }: LiveTask, host: Located): Promise<StreamGround> {
+  if (!shared) return loadStreamGround(spec, host, new Map());
+  return { data: shared.data, grid: await loadGrid(spec.sites, host) };
 }

@@ -4,8 +4,7 @@ import type { NodeInfo } from "../world/contract.ts";
 import type { Fleet } from "../world/live/fleet.ts";
 import { localFleet } from "../world/local/fleet.ts";
 import type { RunHost } from "./host.ts";
-import type { LiveLinks } from "./live-host.ts";
-import type { Ground } from "./plan.ts";
+import type { LiveLinks, SharedGround } from "./live-host.ts";
 import type { LocalWorldSpec, RunSpec } from "./spec.ts";
 
 export interface Stage {
@@ -16,7 +15,7 @@ export interface Stage {
   readonly fleet: Fleet;
   readonly links: LiveLinks;
   /** Data and model in memory that the hosts share with the supervisor. */
-  readonly shared: Pick<Ground, "data" | "model"> | undefined;
+  readonly shared: SharedGround | undefined;
   /** What the times of the run are, for the log. */
   readonly note: string;
   /** After the hosts have ended. */
@@ -27,7 +26,7 @@ export interface Stage {
 export function localStage(
   spec: RunSpec,
   world: LocalWorldSpec,
-  { data, model }: Ground,
+  { data, model }: SharedGround,
   nodes: Iterable<NodeInfo>,
   host: RunHost,
 ): Stage {
@@ -40,7 +39,7 @@ export function localStage(
     hostOf: Object.fromEntries(all.map((node) => [node.id, names.indexOf(node.site)])),
     fleet: localFleet(hosts, names, means),
     links: { pace, shaped: links === "shaped" },
-    shared: hosts === "threads" ? { data, model } : undefined,
+    shared: hosts === "threads" ? { data, ...(model && { model }) } : undefined,
     note: `local world: times are real; each site is one of this machine's ${hosts}, ${stepsNote(spec, pace)}, links are ${links}`,
     close: async () => {},
   };

@@ -11,10 +11,10 @@ import { keptModels, type ModelKeeper } from "./stream-models.ts";
 import { planStreamRun, type StreamGround, type StreamPlan } from "./stream-plan.ts";
 
 /** Batches of the first site between two looks at the bytes. */
-const FLUSH = 5;
+export const FLUSH_BATCHES = 5;
 
 /** Models of streams learn where they are, not in a pool. */
-const NO_POOL: ComputePool = {
+export const NO_POOL: ComputePool = {
   step: () => Promise.reject(new Error("a run on streams has no pool")),
   judge: () => Promise.reject(new Error("a run on streams has no pool")),
   close: () => Promise.resolve(),
@@ -86,7 +86,7 @@ export class SimulatedStreamRun {
       recordsMayLeave: (site) => mayLeave(spec, site),
       onEvent: (event: RunEvent) => {
         this.#host.onEvent(event);
-        if (event.type === "stream" && event.site === first.id && event.batch % FLUSH === 0)
+        if (event.type === "stream" && event.site === first.id && event.batch % FLUSH_BATCHES === 0)
           this.#simulation.flushTraffic();
         if (event.t >= maxMicros) this.#stop("maxSeconds");
       },

@@ -1,0 +1,108 @@
+/**
+ * A run on streams in real time, as its supervisor sees it: hosts run the sites' programs, their events make one log,
+ * and when the streams have ended each host hands over the models of its sites.
+ */
+import type { RunEnded, RunEvent } from "../core/events.ts";
+import { Supervisor } from "../world/live/supervisor.ts";
+import type { RunHost, RunOutcome } from "./host.ts";
+import type { LiveTask } from "./live-host.ts";
+import type { Stage } from "./live-stage.ts";
+import type { RunSpec } from "./spec.ts";
+import { streamOpening, streamOutcome } from "./stream-ends.ts";
+import type { SavedModel } from "./stream-models.ts";
+import type { StreamGround, StreamPlan } from "./stream-plan.ts";
+
+export class LiveStreamRun {
+  readonly #spec: RunSpec;
+  readonly #ground: StreamGround;
+  readonly #plan: StreamPlan;
+  readonly #host: RunHost;
+  readonly #stage: Stage;
+  readonly #supervisor: Supervisor;
+  readonly #over: Promise<void>;
+  #finish!: () => void;
+  #reason: RunEnded["reason"] | undefined;
+  #failure: Error | undefined;
+
+  constructor(
+    spec: RunSpec,
+    { ground, plan }: { readonly ground: StreamGround; readonly plan: StreamPlan },
+    host: RunHost,
+    stage: Stage,
+  ) {
+    this.#spec = spec;
+    this.#ground = ground;
+    this.#plan = plan;
+    this.#host = host;
+    this.#stage = stage;
+    this.#over = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#supervisor = this.#supervise();
+  }
+
+  async execute(): Promise<RunOutcome> {
+    const { signal } = this.#host;
+    const interrupt = (): void => this.#stop("interrupted");
+    signal.addEventListener("abort", interrupt, { once: true });
+    try {
+      await this.#supervisor.join();
+      for (const event of streamOpening(this.#spec, this.#ground, [this.#stage.note]))
+        this.#host.onEvent(event);
+      if (signal.aborted) interrupt();
+      this.#supervisor.go();
+      await this.#over;
+      return await this.#end();
+    } finally {
+      signal.removeEventListener("abort", interrupt);
+      await this.#supervisor.close();
+      await this.#stage.close();
+    }
+  }
+
+  #supervise(): Supervisor {
+    const { fleet, names, links, hostOf, shared } = this.#stage;
+    const task: LiveTask = { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
+    const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
+    const running = new Set([...this.#plan.enders].map((node) => node.id));
+    return new Supervisor({
+      fleet,
+      names,
+      taskOf: () => task,
+      onEvent: (event: RunEvent) => {
+        this.#host.onEvent(event);
+        if (event.t >= maxMicros) this.#stop("maxSeconds");
+      },
+      onEnded: (node) => {
+        running.delete(node);
+        if (running.size === 0) this.#stop("finished");
+      },
+      onSaid: () => {},
+      onFailed: (error) => {
+        this.#failure ??= error;
+        this.#stop("failed");
+      },
+      warn: (text) => this.#host.warn?.(text),
+    });
+  }
+
+  #stop(reason: RunEnded["reason"]): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#finish();
+  }
+
+  async #end(): Promise<RunOutcome> {
+    await this.#supervisor.stop("the run is over");
+    const models = (await this.#supervisor.askAll("models")) as (readonly SavedModel[])[];
+    const reason = this.#failure ? "failed" : (this.#reason ?? "finished");
+    const message = this.#failure?.message;
+    const t = this.#supervisor.now();
+    this.#supervisor.emit({ type: "end", t, reason, ...(message ? { message } : {}) });
+    if (this.#failure) throw this.#failure;
+    return streamOutcome(this.#spec, reason, inOrder(this.#plan, models.flat()));
+  }
+}
+
+const inOrder = ({ sites }: StreamPlan, models: readonly SavedModel[]): readonly SavedModel[] =>
+  sites.flatMap(({ id }) => models.find(({ site }) => site === id) ?? []);
