@@ -25,18 +25,20 @@ export function streamConclusion(all: readonly CompareRow[], place: string): str
   const isolated = rows.find((row) => row.between === "none" && row !== subject);
   const central = centralOf(rows) as StreamRow | undefined;
   const { streams } = subject;
+  const who = named(subject, rows.length === 1);
   const how =
     streams.adaptationBatches === null
-      ? `${named(subject)} predicted with ${percent(streams.error)} error`
-      : `${named(subject)} adapted to a shift in ${batches(streams.adaptationBatches)}${against(streams, isolated)}`;
+      ? `${who} predicted with ${percent(streams.error)} error`
+      : `${who} adapted to a shift in ${batches(streams.adaptationBatches)}${against(streams, isolated)}`;
   const error =
     streams.adaptationBatches === null && !isolated ? "" : `; ${errors(subject, isolated)}`;
   const cost = central && central !== subject ? beside(subject, central) : "";
   return `Over ${place} ${how}${error}${cost}.`;
 }
 
-const named = ({ name, between }: StreamRow): string => {
-  const text = name === between ? (NAMES[between] ?? name) : name;
+/** A row that stands alone bears the experiment's name: its algorithm says more. */
+const named = ({ name, between }: StreamRow, alone = false): string => {
+  const text = alone || name === between ? (NAMES[between] ?? between) : name;
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
 
