@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { InputError } from "../core/errors.ts";
 import type { RunEvent } from "../core/events.ts";
 import { conclusion, placeText } from "../run/conclusion.ts";
+import { FailedRun } from "../run/failed.ts";
 import { modelFiles, specFile } from "../run/files.ts";
 import type { RunHost } from "../run/host.ts";
 import type { ResolvedRun } from "../run/load.ts";
@@ -111,7 +112,13 @@ class Session {
   async #single(engine: Engine): Promise<void> {
     const run = this.#options.entries[0]!;
     const execution = this.#begin(run, "", run.name);
-    this.#save(execution, await engine.executeRun(run.spec, this.#host(execution)));
+    try {
+      this.#save(execution, await engine.executeRun(run.spec, this.#host(execution)));
+    } catch (error) {
+      // What a failed run has left is worth keeping.
+      if (error instanceof FailedRun) this.#save(execution, error.outcome);
+      throw error;
+    }
   }
 
   async #comparison(engine: Engine): Promise<void> {

@@ -5,7 +5,7 @@ import { graphOf } from "../model/create.ts";
 import type { SitePlan } from "../sync/contract.ts";
 import type { RunOutcome } from "./host.ts";
 import type { Snapshot } from "./observer.ts";
-import type { Ground, RunPlan } from "./plan.ts";
+import { type Ground, judgedCopies, type RunPlan } from "./plan.ts";
 import type { RunSpec } from "./spec.ts";
 
 /** At time 0; `more` are notes for the user. */
@@ -44,7 +44,7 @@ export function opening(
 export function outcomeOf(
   spec: RunSpec,
   { model }: Ground,
-  { learner }: RunPlan,
+  { learner, deployment }: RunPlan,
   reason: RunOutcome["reason"],
   snapshots: readonly Pick<Snapshot, "copy" | "parameters">[],
 ): RunOutcome {
@@ -52,7 +52,9 @@ export function outcomeOf(
   const [first] = snapshots;
   if (!first) return { ...base, models: [], global: undefined };
   if (snapshots.length === 1) {
-    const origin = spec.between.kind === "federated" ? "the coordinator's model" : "the one copy";
+    const others = judgedCopies(deployment).length - 1;
+    const left = others === 0 ? "the one copy" : `the copy of ${first.copy}, the only one left`;
+    const origin = spec.between.kind === "federated" ? "the coordinator's model" : left;
     return { ...base, models: [], global: { parameters: first.parameters, origin } };
   }
   const models = snapshots.map(({ copy, parameters }) => ({

@@ -2,7 +2,7 @@
  * What a run needs of the program around it (command line, test, somebody's server): files, threads, a
  * signal to end, a sink for events. The run itself touches nothing ambient.
  */
-import type { RunEvent } from "../core/events.ts";
+import type { RunEnded, RunEvent } from "../core/events.ts";
 import type { SiteId } from "../core/ids.ts";
 import type { Layout } from "../model/layout.ts";
 import type { Model } from "../model/onnx/model.ts";
@@ -28,7 +28,7 @@ export interface RunHost {
 /** What is left when a run has ended. */
 export interface RunOutcome {
   readonly spec: RunSpec;
-  readonly reason: "target" | "change" | "maxClocks" | "maxSeconds" | "finished" | "interrupted";
+  readonly reason: RunEnded["reason"];
   readonly layout: Layout;
   /** The model as a graph, before training; nothing if it is none. */
   readonly graph: Model | undefined;

@@ -48,6 +48,9 @@ export class CopyTeller implements Observer {
   }
 
   attach(copy: string, range: Range, values: Float32Array): void {
+    // Of a node that has left and come back, the new part counts.
+    const before = this.#parts.findIndex((p) => p.copy === copy && p.range.start === range.start);
+    if (before >= 0) this.#parts.splice(before, 1);
     this.#parts.push({ copy, range, values, clock: 0 });
   }
 
@@ -100,6 +103,8 @@ export class CopyMirror {
   readonly #workers: ReadonlyMap<number, WorkerPlan>;
   readonly #mirrors = new Map<string, Float32Array>();
   readonly #times = new Map<number, Micros>();
+  /** The last that was told of each part. */
+  readonly #last = new Map<string, Told>();
 
   constructor(
     deployment: Deployment,
@@ -121,6 +126,7 @@ export class CopyMirror {
   }
 
   take(told: Told): void {
+    this.#last.set(partOf(told), told);
     if (told.type === "private") {
       const mirror = this.#mirror(`private ${told.worker}`, told.own.length, (values) => {
         const worker = this.#workers.get(told.worker);
@@ -138,6 +144,19 @@ export class CopyMirror {
     const mark = this.#mark(clock);
     this.#times.set(mark, Math.max(this.#times.get(mark) ?? 0, t));
     this.#observer.reached(copy, range, clock);
+  }
+
+  /** A copy has left, or is there again. */
+  changed(copy: string, present: boolean): void {
+    if (present) this.#observer.returned(copy);
+    else this.#observer.left(copy);
+  }
+
+  /** What hosts have just told, and where a part is missing in it, what was last told of it. */
+  completed(told: readonly Told[]): readonly Told[] {
+    const parts = new Map(this.#last);
+    for (const one of told) parts.set(partOf(one), one);
+    return [...parts.values()];
   }
 
   /** Gives a sighting's buffers back. */
@@ -159,6 +178,9 @@ export class CopyMirror {
     return mirror;
   }
 }
+
+const partOf = (told: Told): string =>
+  told.type === "private" ? `private ${told.worker}` : `${told.copy} ${told.start}`;
 
 /** The copies of which all parts were told. */
 export function assembled(deployment: Deployment, length: number, told: readonly Told[]): Sighting {

@@ -79,6 +79,7 @@ export async function runHost(member: Member, files: Files): Promise<void> {
     host: index,
     places: placesOf(programs.keys(), ground.grid, hostOf),
     connections,
+    members: member.members,
     shaped: links.shaped,
     jitterMicros: spec.network.jitterMs * 1000,
     lossRate: spec.network.loss,

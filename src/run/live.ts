@@ -3,6 +3,7 @@
  * which are judged here and stop the run by the same rules as in the simulated world. An evaluation bears the time
  * at which the copies were so; the run goes on while they are judged.
  */
+import { InputError } from "../core/errors.ts";
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
@@ -10,10 +11,12 @@ import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
 import { Supervisor } from "../world/live/supervisor.ts";
 import { opening, outcomeOf } from "./ends.ts";
+import { FailedRun } from "./failed.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { evaluation, Judging, verdictEnds } from "./judging.ts";
 import { assembled, CopyMirror, type TimedSighting, type Told } from "./live-copies.ts";
 import type { LiveTask } from "./live-host.ts";
+import { Slots } from "./live-slots.ts";
 import type { Stage } from "./live-stage.ts";
 import type { Sighting } from "./observer.ts";
 import { type Ground, LEARNER, planRun, type RunPlan, TEST, TRAIN } from "./plan.ts";
@@ -44,6 +47,7 @@ export class LiveRun {
   readonly #judging: Judging;
   readonly #mirror: CopyMirror;
   readonly #supervisor: Supervisor;
+  readonly #slots: Slots;
   readonly #over: Promise<void>;
   #finish!: () => void;
   #reason: RunEnded["reason"] | undefined;
@@ -69,6 +73,9 @@ export class LiveRun {
     this.#judging = new Judging(spec, ground, this.#plan, { pool: this.#pool, kernels });
     const shape = { length: this.#plan.learner.layout.length, every: spec.evaluate.every };
     this.#mirror = new CopyMirror(this.#plan.deployment, shape, (s) => this.#sighted(s));
+    this.#slots = new Slots(plan, stage.hostOf, (copy, present) =>
+      this.#mirror.changed(copy, present),
+    );
     this.#over = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -97,10 +104,8 @@ export class LiveRun {
   }
 
   #supervise(): Supervisor {
-    const { enders } = this.#plan;
     const { fleet, names } = this.#stage;
     const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
-    const running = new Set([...enders].map((node) => node.id));
     return new Supervisor({
       fleet,
       names,
@@ -110,9 +115,13 @@ export class LiveRun {
         if (event.t >= maxMicros) this.#stop("maxSeconds");
       },
       onEnded: (node) => {
-        running.delete(node);
-        if (running.size === 0) this.#stop("maxClocks");
+        this.#slots.finish.ended(node);
+        if (this.#slots.finish.reached) this.#stop("maxClocks");
       },
+      withdraw: (index) => this.#slots.withdraw(index),
+      admit: (index) => this.#slots.admit(index),
+      changes: () => this.#slots.changes(),
+      onChanged: (type, target, text) => this.#changed(type, target, text),
       onSaid: (_, what) => this.#mirror.take(what as Told),
       onFailed: (error) => {
         this.#failure ??= error;
@@ -120,6 +129,13 @@ export class LiveRun {
       },
       warn: (text) => this.#host.warn?.(text),
     });
+  }
+
+  #changed(fault: "left" | "joined", target: string, text: string): void {
+    const t = this.#supervisor.now();
+    this.#supervisor.emit({ type: "fault", t, fault, target });
+    this.#supervisor.emit({ type: "note", t, text });
+    if (this.#slots.finish.reached) this.#stop("maxClocks");
   }
 
   #task(): LiveTask {
@@ -162,24 +178,22 @@ export class LiveRun {
   async #end(): Promise<RunOutcome> {
     await this.#supervisor.stop("the run is over");
     await this.#judged;
-    const told = (await this.#supervisor.askAll("copies")) as readonly (readonly Told[])[];
+    const answers = (await this.#supervisor.askAll("copies")) as readonly (readonly Told[])[];
+    // Of a host that took its parts with it, what was last told is what there is.
+    const told = this.#failure ? this.#mirror.completed(answers.flat()) : answers.flat();
     const { deployment, learner } = this.#plan;
-    const sighting = assembled(deployment, learner.layout.length, told.flat());
+    const sighting = assembled(deployment, learner.layout.length, told);
     await this.#judgeLast(sighting);
     const reason = this.#failure ? "failed" : (this.#reason ?? "finished");
     const message = this.#failure?.message;
     const t = this.#supervisor.now();
     this.#supervisor.emit({ type: "end", t, reason, ...(message ? { message } : {}) });
     this.#supervisor.holdEvents(Number.POSITIVE_INFINITY);
-    if (this.#failure) throw this.#failure;
     const { snapshots } = sighting;
-    return outcomeOf(
-      this.#spec,
-      this.#ground,
-      this.#plan,
-      reason as RunOutcome["reason"],
-      snapshots,
-    );
+    const outcome = outcomeOf(this.#spec, this.#ground, this.#plan, reason, snapshots);
+    if (!this.#failure) return outcome;
+    const kept = snapshots.length > 0 && !(this.#failure instanceof InputError);
+    throw kept ? new FailedRun(this.#failure, outcome) : this.#failure;
   }
 
   /** On all test rows; after a failure, the copies that are left. */

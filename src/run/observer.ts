@@ -41,6 +41,9 @@ interface Pending {
   owners: Snapshot["owners"];
 }
 
+/** Later than every mark, and not for good. */
+const RETURNING = Number.MAX_SAFE_INTEGER;
+
 const shared = (length: number): Float32Array =>
   new Float32Array(new SharedArrayBuffer(4 * length));
 
@@ -55,6 +58,8 @@ export class CopyObserver implements Observer {
   readonly #copies = new Map<string, Copy>();
   /** By mark (clock / every), then by copy. */
   readonly #pending = new Map<number, Map<string, Pending>>();
+  /** Copies that have left, and the first mark at which those count that have come back. */
+  readonly #absent = new Map<string, number>();
   /** Buffers of judged snapshots, to be used again. */
   readonly #free: Float32Array[] = [];
 
@@ -77,13 +82,14 @@ export class CopyObserver implements Observer {
   }
 
   reached(copy: string, range: Range, clock: number): void {
-    const { every, length, copies } = this.#options;
+    const { every, length } = this.#options;
     const part = this.#copies.get(copy)?.ranges.find((r) => r.range.start === range.start);
     if (!part) return;
     const mark = Math.floor(clock / every);
     const before = Math.floor(part.clock / every);
     part.clock = clock;
     if (mark === before) return;
+    if (this.#absent.get(copy) === RETURNING) this.#absent.set(copy, mark);
 
     const sighted = this.#pending.get(mark) ?? new Map<string, Pending>();
     this.#pending.set(mark, sighted);
@@ -96,10 +102,32 @@ export class CopyObserver implements Observer {
     pending.covered += part.values.length;
     if (pending.covered < length) return;
     pending.owners = this.#privates(copy);
-    const complete = copies.every((name) => sighted.get(name)?.covered === length);
-    if (!complete) return;
+    this.#sight(mark, clock);
+  }
+
+  /** The copy is gone: the others are judged without it from the next sighting on. */
+  left(copy: string): void {
+    this.#absent.set(copy, Number.POSITIVE_INFINITY);
+    const marks = [...this.#pending.keys()].sort((a, b) => a - b);
+    for (const mark of marks) this.#sight(mark, mark * this.#options.every);
+  }
+
+  /** The copy is there again; it counts from the next mark that it reaches. */
+  returned(copy: string): void {
+    this.#absent.set(copy, RETURNING);
+  }
+
+  /** Tells of a mark that all copies have reached which count there. */
+  #sight(mark: number, clock: number): void {
+    const { length, copies } = this.#options;
+    const sighted = this.#pending.get(mark);
+    const counting = copies.filter((copy) => mark >= (this.#absent.get(copy) ?? 0));
+    const reached = counting.every((name) => sighted?.get(name)?.covered === length);
+    if (!sighted || !reached || counting.length === 0) return;
     this.#pending.delete(mark);
-    this.#options.onSighting({ clock, snapshots: this.#snapshots((name) => sighted.get(name)) });
+    const of = (name: string): Pending | undefined =>
+      counting.includes(name) ? sighted.get(name) : undefined;
+    this.#options.onSighting({ clock, snapshots: this.#snapshots(of) });
   }
 
   /** The copies as they are now. */

@@ -4,6 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { PangaeaError } from "../../src/core/errors.ts";
+import type { RunEvent } from "../../src/core/events.ts";
+import type { FailedRun } from "../../src/run/failed.ts";
 import { evaluations, execute, ratings, small } from "../sync/real.ts";
 import { bits, judged, traffic } from "./equal-bits.ts";
 import { childrenOf, dies } from "./processes.ts";
@@ -101,7 +103,7 @@ describe("a run in real time", () => {
     const stop = { maxClocks: 100_000 };
     let killed: number | undefined;
     const events: unknown[] = [];
-    const between = { kind: "gaia", staleness: 0 };
+    const between = { kind: "stretched" };
     const running = execute(quick({ world: processes, stop, between }), {
       onEvent: (event) => {
         events.push(event);
@@ -123,9 +125,55 @@ describe("a run in real time", () => {
     const end = events.at(-1) as { type: string; reason: string; message: string };
     expect(end).toMatchObject({ type: "end", reason: "failed" });
     expect(end.message).toContain(`host ${dead}`);
-    // The other site's copy is judged a last time.
-    expect(events.at(-2)).toMatchObject({ type: "evaluation", final: true });
+    expect(end.message).toContain("it holds a part of the only copy");
     expect(childrenOf(process.pid)).toEqual([]);
+  });
+
+  test("keeps what was last told of a copy when it ends for want of a server", async () => {
+    const stop = { maxClocks: 100_000 };
+    let killed = false;
+    const running = execute(quick({ world: processes, stop }), {
+      onEvent: (event) => {
+        if (event.type !== "evaluation" || killed) return;
+        killed = true;
+        process.kill(Math.max(...childrenOf(process.pid)), "SIGKILL");
+      },
+    });
+    const error = await running.then(
+      () => undefined,
+      (reason: FailedRun) => reason,
+    );
+    expect(error?.code).toBe("HOST_LOST");
+    expect(error?.outcome).toMatchObject({ reason: "failed", global: { origin: "the one copy" } });
+  });
+
+  test("goes on without a site that others stand beside, and says so", async () => {
+    const events: RunEvent[] = [];
+    let killed = false;
+    const { outcome } = await execute(
+      quick({
+        world: processes,
+        sites: { ...sites, count: 3 },
+        between: { kind: "none" },
+        stop: { maxClocks: 400 },
+      }),
+      {
+        onEvent: (event) => {
+          events.push(event);
+          if (event.type !== "evaluation" || killed) return;
+          killed = true;
+          process.kill(Math.max(...childrenOf(process.pid)), "SIGKILL");
+        },
+      },
+    );
+    const fault = events.find((event) => event.type === "fault");
+    expect(fault).toMatchObject({ fault: "left", target: expect.stringMatching(/^site-\d$/) });
+    const said = events.flatMap((event) => (event.type === "note" ? [event.text] : []));
+    expect(said.at(-1)).toMatch(/ended with signal SIGKILL[\s\S]*the run goes on without it/);
+    expect(outcome.reason).toBe("maxClocks");
+    expect(outcome.models).toHaveLength(2);
+    const last = events.findLast((event) => event.type === "evaluation");
+    expect(last?.type === "evaluation" && last.clock).toBe(400);
   });
 });
 

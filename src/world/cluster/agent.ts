@@ -45,6 +45,7 @@ export interface AgentOptions {
 
 /** Between beats of a member: a silence of three is suspicious. */
 const BEAT = SECOND;
+const REMEMBERED = 1000;
 const AGAIN = 2 * SECOND;
 
 /** Serves until the signal, or until the one run is over. */
@@ -57,8 +58,8 @@ class Agent {
   readonly #options: AgentOptions;
   readonly #life = randomUUID();
   readonly #assignments = new Map<string, Assignment>();
-  /** Runs that this life has had: a reservation that comes again is refused. */
-  readonly #had = new Set<string>();
+  /** Of the last runs: an order that comes again is refused also when the run is over. */
+  readonly #checks = new Map<string, ReturnType<typeof orderCheck>>();
   #over: () => void = () => {};
 
   constructor(options: AgentOptions) {
@@ -127,7 +128,7 @@ class Agent {
     if (typeof run !== "string" || typeof key !== "string")
       throw new BusError("BUS_UNSIGNED", `an order on ${subject} that names no run or no key`);
     const known = this.#assignments.get(run);
-    const check = known?.check ?? orderCheck(key, { run, role: COORDINATOR });
+    const check = this.#checks.get(run) ?? orderCheck(key, { run, role: COORDINATOR });
     const wanted = decodeJson(check(subject, order)) as Reserve;
     if (wanted.life !== this.#life) return refused("it was asked for in an earlier life");
     if (known) return { type: "reserved" };
@@ -140,7 +141,6 @@ class Agent {
   #unwilling(run: string): string | undefined {
     const { once, resources } = this.#options;
     if (once !== undefined && run !== once) return `it is here for run ${once} only`;
-    if (this.#had.has(run)) return "it has had that run";
     const slots = Number(resources["slots"] ?? 1);
     const busy = [...this.#assignments.keys()];
     return busy.length < slots ? undefined : `busy with run ${busy.join(", ")}`;
@@ -150,7 +150,9 @@ class Agent {
     const { notify, once } = this.#options;
     const assignment = new Assignment(run, this.#life, check, this.#options);
     this.#assignments.set(run, assignment);
-    this.#had.add(run);
+    this.#checks.set(run, check);
+    const [oldest] = this.#checks.keys();
+    if (this.#checks.size > REMEMBERED && oldest !== undefined) this.#checks.delete(oldest);
     assignment.over.then(
       () => {
         this.#assignments.delete(run);

@@ -119,7 +119,7 @@ class Leading {
       (agent) => fleet.release(agent),
       { deadline: options.waitMicros, signal: options.signal, tell: options.tell },
     );
-    fleet.take(crew.agents);
+    fleet.take(crew, wanted);
     return crew;
   }
 

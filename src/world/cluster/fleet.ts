@@ -22,7 +22,7 @@ import { dial } from "../wire/dial.ts";
 import type { Credentials } from "../wire/options.ts";
 import { Conveyor, Intake } from "./conveyor.ts";
 import { COORDINATOR, type DoorAnswer, type Down, type Reserve, type Up } from "./orders.ts";
-import { lifeOf, type Roster } from "./roster.ts";
+import { type Crew, dealNodes, isCrew, lifeOf, type Roster, type Wanted } from "./roster.ts";
 import { door, down, up } from "./subjects.ts";
 
 export interface ClusterFleetOptions {
@@ -41,6 +41,9 @@ export interface ClusterFleetOptions {
 }
 
 const ANSWER: Micros = 10 * SECOND;
+/** Between two looks for another agent, at first and at most. */
+const SEARCH: Micros = SECOND;
+const LONGEST_SEARCH: Micros = 30 * SECOND;
 const PING: Micros = 2 * SECOND;
 const PINGS = 8;
 const DIAL_MILLIS = 10_000;
@@ -56,7 +59,11 @@ export class ClusterFleet implements Fleet {
   readonly #sign: Sign;
   /** By the life of their agents. */
   readonly #hands = new Map<string, Hand>();
-  #agents: readonly Member[] = [];
+  #agents: Member[] = [];
+  #wanted: Wanted | undefined;
+  #crew: Crew | undefined;
+  #closed = false;
+  #search: (host: number) => void = () => {};
   #hearing: Subscription | undefined;
   #deaf: (() => void) | undefined;
 
@@ -87,9 +94,31 @@ export class ClusterFleet implements Fleet {
     conveyor.push(toBytes({ type: "release" } satisfies Down));
   }
 
-  /** The agents of the run, in the order of its hosts. */
-  take(agents: readonly Member[]): void {
-    this.#agents = agents;
+  /** The agents of the run, in the order of its hosts, and what was wanted of them. */
+  take(crew: Crew, wanted: Wanted): void {
+    this.#agents = [...crew.agents];
+    this.#crew = crew;
+    this.#wanted = wanted;
+  }
+
+  /** Looks for another agent (or the same one in a later life) in the place of each that is lost. */
+  onReturn(listener: (host: number) => void): void {
+    const { timers } = this.#options;
+    const look = (host: number, pause: Micros): void => {
+      const again = (): void => {
+        if (this.#closed) return;
+        this.#replace(host, listener).then(
+          (found) => {
+            if (!found) look(host, Math.min(2 * pause, LONGEST_SEARCH));
+          },
+          () => look(host, LONGEST_SEARCH),
+        );
+      };
+      timers.after(pause, again);
+    };
+    this.#search = (host) => look(host, SEARCH);
+    for (const [host, agent] of this.#agents.entries())
+      if (this.#hands.get(lifeOf(agent))?.over) this.#search(host);
   }
 
   async open(): Promise<void> {
@@ -109,6 +138,12 @@ export class ClusterFleet implements Fleet {
     if (!agent) throw new PangaeaError("HOST_FAILED", `there is no agent for host ${host}`);
     const hand = new Hand(agent, this.#conveyor(agent), this.#options, onMessage);
     this.#hands.set(lifeOf(agent), hand);
+    hand.ended.then(
+      () => {
+        if (!this.#closed) this.#search(host);
+      },
+      () => {},
+    );
     const names = this.#agents.map(({ id }) => id);
     const { token } = this.#options;
     hand.order({ type: "start", host, names, token, task });
@@ -117,10 +152,30 @@ export class ClusterFleet implements Fleet {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const hand of this.#hands.values()) hand.order({ type: "release" });
     await Promise.all([...this.#hands.values()].map((hand) => hand.close()));
     this.#deaf?.();
     this.#hearing?.close();
+  }
+
+  async #replace(host: number, listener: (host: number) => void): Promise<boolean> {
+    const { roster } = this.#options;
+    const nodes = this.#wanted?.nodes.filter(({ id }) => this.#crew?.hostOf[id] === host) ?? [];
+    for (const agent of roster.members()) {
+      const busy = this.#hands.get(lifeOf(agent));
+      const fits = this.#wanted && isCrew(dealNodes({ ...this.#wanted, nodes }, [agent]));
+      if (!fits || (busy && !busy.over) || roster.suspected(agent.id)) continue;
+      // It still has what was left of the host.
+      if (busy) this.release(agent);
+      else if ((await this.reserve(agent)) === undefined && !this.#closed) {
+        this.#agents[host] = agent;
+        listener(host);
+        if (this.#hands.has(lifeOf(agent))) return true;
+        this.release(agent);
+      }
+    }
+    return false;
   }
 
   #conveyor(agent: Member): Conveyor {
@@ -174,6 +229,11 @@ class Hand implements RunningHost {
         resolve(end);
       };
     });
+  }
+
+  /** Its host is no more, as far as this end knows. */
+  get over(): boolean {
+    return this.#over;
   }
 
   get pid(): number | undefined {

@@ -94,6 +94,10 @@ export class Roster {
     return this.#view?.members() ?? [];
   }
 
+  suspected(id: string): boolean {
+    return this.#view?.suspected(id) ?? false;
+  }
+
   /** The answer ends it. */
   listen(listener: (event: MemberEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -174,4 +178,4 @@ export class Roster {
   }
 }
 
-const isCrew = (found: Crew | Lacking): found is Crew => "agents" in found;
+export const isCrew = (found: Crew | Lacking): found is Crew => "agents" in found;

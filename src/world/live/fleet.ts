@@ -18,6 +18,8 @@ export interface RunningHost {
   /** Settles when the thread or process is no more. */
   readonly ended: Promise<HostEnd>;
   kill(): void;
+  /** Finds out soon whether it lives: others cannot reach it. */
+  check?(): void;
   /** Its machine's clock as this one sees it; absent: they are the same. */
   readonly clock?: (() => ClockReading) | undefined;
 }
@@ -34,6 +36,8 @@ export interface Fleet {
   open(): Promise<void>;
   /** Starts a host of the run. `task` is for the run's part of it. */
   start(host: number, task: unknown, onMessage: (message: FromHost) => void): RunningHost;
+  /** Calls `listener` when a host can be started again in the place of one that was lost. */
+  onReturn?(listener: (host: number) => void): void;
   /** After the last host has ended: takes away what was made for the run. */
   close(): Promise<void>;
 }

@@ -24,6 +24,8 @@ export interface Talk {
     type: T,
     handler: (message: Extract<ToHost, { readonly type: T }>) => void,
   ): void;
+  /** Resolves when all listen. */
+  join(): Promise<Extract<ToHost, { readonly type: "join" }>>;
   /** A connection has come about, to a host or to the desk. */
   arrived(connection: Connection): void;
   /** Joins a host that cannot be dialled, nor dial. */
@@ -41,7 +43,7 @@ export function meet(setup: HostSetup, talk: Talk): Promise<Door> {
   const options = { name: String(host), run, token, version, helloMillis: JOIN_MILLIS };
   if (meeting.kind === "channels") return overChannels(meeting, options, talk);
   if (meeting.kind === "sockets") return overSockets(setup, options, talk);
-  return overNetwork(setup, meeting, options, talk);
+  return overNetwork(meeting, options, talk);
 }
 
 const nothingOpen: Door = { close: async () => {} };
@@ -52,13 +54,12 @@ async function overChannels(
   talk: Talk,
 ): Promise<Door> {
   talk.post({ type: "listening" });
-  await order(talk, "join");
+  await talk.join();
   const joining = [...ports.values()].map((port) => connectPort(port, options));
   for (const connection of await Promise.all(joining)) talk.arrived(connection);
   return nothingOpen;
 }
 
-/** Dials the hosts with a lower number; the others dial. */
 async function overSockets(
   { host, folder }: HostSetup,
   options: WireOptions,
@@ -68,13 +69,12 @@ async function overSockets(
   const accept = (connection: Connection): void => talk.arrived(connection);
   const listener = await listen(place(host), { ...options, accept });
   talk.post({ type: "listening" });
-  await order(talk, "join");
-  for (let other = 0; other < host; other++) talk.arrived(await dial(place(other), options));
+  const { dial: others } = await talk.join();
+  for (const other of others) talk.arrived(await dial(place(other), options));
   return listener;
 }
 
 async function overNetwork(
-  { host }: HostSetup,
   { listen: place, advertise, credentials }: Extract<Meeting, { readonly kind: "network" }>,
   options: WireOptions,
   talk: Talk,
@@ -99,8 +99,8 @@ async function overNetwork(
     );
   });
   talk.post({ type: "listening", address: addressOf(listener, advertise) });
-  const { addresses } = await order(talk, "join");
-  for (let other = 0; other < host; other++) reach(other, addresses[other]);
+  const { dial: others, addresses } = await talk.join();
+  for (const other of others) reach(other, addresses[other]);
   return listener;
 }
 
@@ -125,9 +125,3 @@ function addressOf(
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
-
-const order = <T extends ToHost["type"]>(
-  talk: Talk,
-  type: T,
-): Promise<Extract<ToHost, { readonly type: T }>> =>
-  new Promise((resolve) => talk.on(type, resolve));

@@ -8,6 +8,7 @@ import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Store } from "../contract.ts";
+import type { MemberChange } from "../members.ts";
 import type { Connection } from "../wire/contract.ts";
 import { callAt, RunClock } from "./clock.ts";
 import { DeskLine } from "./desk.ts";
@@ -24,12 +25,15 @@ export class Member {
   readonly setup: HostSetup;
   readonly #port: HostPort;
   readonly #connections = new Map<number, Connection>();
+  /** Those that have ended. */
+  readonly #broken = new Set<Connection>();
   /** What to do at each kind of message; one that comes earlier waits. */
   readonly #handlers = new Map<ToHost["type"], (message: ToHost) => void>();
   readonly #early: ToHost[] = [];
   readonly #desk: DeskLine;
   readonly #relay: (host: number) => Promise<Connection>;
   #door: Door | undefined;
+  #members: readonly MemberChange[] = [];
   /** Called at each new connection. */
   #joined: () => void = () => {};
   #events: RunEvent[] = [];
@@ -53,15 +57,20 @@ export class Member {
 
   /** Joins all other hosts. */
   async connect(): Promise<ReadonlyMap<number, Connection>> {
-    const missing = this.setup.names.length - 1;
+    let peers: number | undefined;
     const all = new Promise<void>((resolve) => {
       this.#joined = () => {
-        if (this.#connections.size === missing) resolve();
+        if (this.#connections.size === peers) resolve();
       };
     });
     this.#door = await meet(this.setup, {
       post: (message) => this.#port.post(message),
       on: (type, handler) => this.#on(type, handler),
+      join: async () => {
+        const order = await this.#message("join");
+        ({ peers } = order);
+        return order;
+      },
       arrived: (connection) => this.#add(connection),
       relay: (host) => this.#relay(host),
     });
@@ -74,11 +83,17 @@ export class Member {
 
   /** Resolves at the common start with the clock of the run. */
   async start(): Promise<RunClock> {
-    const { at } = await this.#message("go");
+    const { at, members } = await this.#message("go");
     await new Promise<void>((resolve) => {
       callAt(at, resolve);
     });
+    this.#members = members;
     return new RunClock(at);
+  }
+
+  /** Who had come and gone before the start. */
+  get members(): readonly MemberChange[] {
+    return this.#members;
   }
 
   storeOf(node: NodeId): Store {
@@ -117,6 +132,7 @@ export class Member {
     const flush = setInterval(() => this.#flush(told() - LATE_MICROS), FLUSH_MILLISECONDS);
     this.#on("waits", () => this.#port.post({ type: "waits", lines: host.waits() }));
     this.#on("ask", ({ id, what }) => this.#desk.say({ type: "answer", id, what: answer(what) }));
+    this.#on("members", (news) => this.#changed(host, news));
     const { reason } = await this.#message("stop");
     host.stop(reason);
     await host.ended();
@@ -141,17 +157,28 @@ export class Member {
       return;
     }
     const host = Number(connection.peer);
-    const fits = host >= 0 && host < this.setup.names.length && !this.#connections.has(host);
-    invariant(fits, `host ${connection.peer} joins once`);
+    // In the place of one that has ended another may come.
+    const known = this.#connections.get(host);
+    const free = known === undefined || this.#broken.has(known);
+    invariant(host >= 0 && host < this.setup.names.length && free, `host ${host} joins once`);
     this.#connections.set(host, connection);
     this.#joined();
     connection.ended.then(
       (error) => {
+        this.#broken.add(connection);
         const peer = this.setup.names[host] ?? connection.peer;
         if (error) this.#port.post({ type: "broken", peer, failure: portable(error) });
       },
       (error: unknown) => this.failed(new PangaeaError("HOST_FAILED", String(error))),
     );
+  }
+
+  /** The order matters: news of who left come before the way to them is forgotten, news of who came before there is one. */
+  #changed(host: LocalHost, { changes, left, came }: Extract<ToHost, { type: "members" }>): void {
+    host.setPresent(changes);
+    if (left !== undefined) host.disconnect(left);
+    const connection = came === undefined ? undefined : this.#connections.get(came);
+    if (came !== undefined && connection) host.connect(came, connection);
   }
 
   #flush(until: Micros): void {

@@ -24,6 +24,11 @@ export class EventMerge {
     this.#release();
   }
 
+  /** A further source, which has nothing to tell of before this time. */
+  join(source: string, from: Micros): void {
+    this.#until.set(source, from);
+  }
+
   /** The source is gone: nobody waits for it. */
   forget(source: string): void {
     this.#until.delete(source);

@@ -4,6 +4,7 @@ import { InputError, type InputIssue, PangaeaError } from "../../core/errors.ts"
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
+import type { MemberChange } from "../members.ts";
 import type { Credentials } from "../wire/options.ts";
 
 /** How a host is run. */
@@ -54,22 +55,27 @@ export interface HostSetup {
 /** The peer that is no host: the supervisor, where it joins the data plane to be told of copies. */
 export const DESK = "desk";
 
-/** A node that the run goes on without, or that is there again. */
-export interface Presence {
-  readonly node: NodeId;
-  readonly present: boolean;
-}
-
 export type ToHost =
-  /** All others listen: join them. In a cluster the address of each, by its number. */
-  | { readonly type: "join"; readonly addresses: readonly (HostAddress | undefined)[] }
+  /** All others listen: dial some of them, and wait until so many are joined. In a cluster the address of each. */
+  | {
+      readonly type: "join";
+      readonly dial: readonly number[];
+      readonly peers: number;
+      readonly addresses: readonly (HostAddress | undefined)[];
+    }
   /** The other end could not dial this one: dial it. */
   | { readonly type: "dial"; readonly host: number; readonly address: HostAddress }
   /** Neither end can dial the other. */
   | { readonly type: "relay"; readonly host: number }
-  /** Start the programs at this instant of the machine's clock. */
-  | { readonly type: "go"; readonly at: Micros }
-  | { readonly type: "members"; readonly changes: readonly Presence[] }
+  /** Start the programs at this instant of the machine's clock; what has changed since the run was planned. */
+  | { readonly type: "go"; readonly at: Micros; readonly members: readonly MemberChange[] }
+  /** Nodes have left, perhaps with a host; or have come, perhaps with a host that has joined this one. */
+  | {
+      readonly type: "members";
+      readonly changes: readonly MemberChange[];
+      readonly left?: number | undefined;
+      readonly came?: number | undefined;
+    }
   | { readonly type: "stop"; readonly reason: string }
   | { readonly type: "waits" }
   /** A question of the run's own part; answered with the same id. */

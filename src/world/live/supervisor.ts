@@ -7,10 +7,11 @@ import { PangaeaError, TimeoutError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
+import type { MemberChange } from "../members.ts";
 import { callAt, machineMicros } from "./clock.ts";
 import type { ClockReading, Fleet, RunningHost } from "./fleet.ts";
 import { EventMerge } from "./merge.ts";
-import { type FromHost, type HostAddress, restored } from "./protocol.ts";
+import { type FromHost, type HostAddress, restored, type ToHost } from "./protocol.ts";
 
 export interface SupervisorOptions {
   readonly fleet: Fleet;
@@ -26,6 +27,17 @@ export interface SupervisorOptions {
   readonly onSaid: (host: number, what: unknown) => void;
   /** The first failure: NODE_FAILED, HOST_LOST, or what a host could not load. The run cannot go on. */
   readonly onFailed: (error: PangaeaError) => void;
+  /**
+   * A host was lost in mid-run: what the others are to be told of its nodes. Throws where the run cannot go on
+   * without them; absent: it never can.
+   */
+  readonly withdraw?: ((host: number) => readonly MemberChange[]) | undefined;
+  /** A host can be started in the place of one that was lost: its nodes' changes, or nothing while it cannot join. */
+  readonly admit?: ((host: number) => readonly MemberChange[] | undefined) | undefined;
+  /** Every change so far: what a host must know that joins in mid-run. */
+  readonly changes?: (() => readonly MemberChange[]) | undefined;
+  /** A host was lost, and the run goes on; or has come in its place. */
+  readonly onChanged?: ((type: "left" | "joined", host: string, text: string) => void) | undefined;
   readonly warn?: ((text: string) => void) | undefined;
   /** Until all have joined. Default 120 s. */
   readonly joinMicros?: Micros | undefined;
@@ -37,6 +49,8 @@ interface Member {
   readonly index: number;
   readonly running: RunningHost;
   state: State;
+  /** It takes part in the run: its end matters. */
+  part: boolean;
   /** Where others dial it, in a cluster. */
   address?: HostAddress | undefined;
 }
@@ -49,6 +63,7 @@ const SAME_CLOCK: ClockReading = { offsetMicros: 0, roundTripMicros: 0 };
 const ANSWER_MICROS: Micros = 10_000_000;
 /** Between the end of a connection and that of the host at its other end. */
 const DYING_MICROS: Micros = 5_000_000;
+const JOIN_MICROS: Micros = 120_000_000;
 const UNWIND_MICROS: Micros = 60_000_000;
 const LEAVE_MICROS: Micros = 5_000_000;
 /** Source of the supervisor's own events. */
@@ -62,6 +77,8 @@ export class Supervisor {
   /** Called when the state of a host has changed. */
   readonly #watchers = new Set<() => void>();
   readonly #timers: (() => void)[] = [];
+  /** Pairs of hosts of which the first could not dial the second, which is to dial now. */
+  readonly #turns = new Set<string>();
   #startedAt: Micros | undefined;
   #asked = 0;
   #closing = false;
@@ -83,18 +100,34 @@ export class Supervisor {
     const { fleet, names, taskOf } = this.#options;
     await fleet.open();
     names.forEach((_, index) => {
-      const running = fleet.start(index, taskOf(index), (message) => this.#hear(member, message));
-      const member: Member = { index, running, state: "starting" };
-      this.#members.push(member);
-      running.ended.then(
-        ({ how, lastLines }) => this.#over(member, how, lastLines),
-        (error: unknown) => this.#over(member, String(error), []),
-      );
+      this.#members[index] = this.#begin(index, taskOf(index));
     });
     await this.#all("listening");
-    const addresses = this.#members.map(({ address }) => address);
-    for (const { running } of this.#members) running.post({ type: "join", addresses });
+    for (const { running, index } of this.#members) {
+      const dial = [...names.keys()].filter((other) => other < index);
+      this.#join(running, dial, names.length - 1);
+    }
     await this.#all("joined");
+    fleet.onReturn?.((host) => {
+      this.#return(host).catch((error: unknown) => this.#options.warn?.(asError(error).message));
+    });
+  }
+
+  #begin(index: number, task: unknown): Member {
+    const { fleet } = this.#options;
+    const running = fleet.start(index, task, (message) => this.#hear(member, message));
+    const part = this.#startedAt === undefined;
+    const member: Member = { index, running, state: "starting", part };
+    running.ended.then(
+      ({ how, lastLines }) => this.#over(member, how, lastLines),
+      (error: unknown) => this.#over(member, String(error), []),
+    );
+    return member;
+  }
+
+  #join(running: RunningHost, dial: readonly number[], peers: number): void {
+    const addresses = this.#members.map(({ address }) => address);
+    running.post({ type: "join", dial, peers, addresses });
   }
 
   /** Starts all programs at one instant. */
@@ -104,7 +137,8 @@ export class Supervisor {
     const at = machineMicros() + START_MICROS + START_ROUND_TRIPS * far;
     this.#startedAt = at;
     this.#members.forEach(({ running }, index) => {
-      running.post({ type: "go", at: at + (clocks[index]?.offsetMicros ?? 0) });
+      const { offsetMicros } = clocks[index] ?? SAME_CLOCK;
+      running.post({ type: "go", at: at + offsetMicros, members: [] });
     });
   }
 
@@ -173,7 +207,8 @@ export class Supervisor {
         this.#options.onEnded(message.node);
         return;
       case "failed":
-        this.#fail(restored(message.failure));
+        if (member.part) this.#fail(restored(message.failure));
+        else this.#options.warn?.(`${member.running.name}: ${message.failure.message}`);
         return;
       case "broken":
         this.#broken(member, message.peer, restored(message.failure));
@@ -198,13 +233,15 @@ export class Supervisor {
   /** The other end dials; where that has failed already, both are told to have it relayed. */
   #unreached(member: Member, host: number, why: string): void {
     const other = this.#members[host];
-    if (!other) return;
-    const { warn } = this.#options;
-    if (member.index > host && member.address) {
+    if (!other || gone(other.state)) return;
+    const turn = `${other.running.name} ${member.running.name}`;
+    if (!this.#turns.has(turn) && member.address) {
+      this.#turns.add(`${member.running.name} ${other.running.name}`);
       other.running.post({ type: "dial", host: member.index, address: member.address });
       return;
     }
-    warn?.(`${member.running.name} and ${other.running.name} cannot dial each other (${why})`);
+    const pair = `${member.running.name} and ${other.running.name}`;
+    this.#options.warn?.(`${pair} cannot dial each other (${why}): what they say is relayed`);
     member.running.post({ type: "relay", host });
     other.running.post({ type: "relay", host: member.index });
   }
@@ -216,7 +253,7 @@ export class Supervisor {
 
   /** The thread or process of a host is no more. */
   #over(member: Member, how: string, lastLines: readonly string[]): void {
-    const expected = this.#closing || this.#failure !== undefined;
+    const expected = this.#closing || this.#failure !== undefined || !member.part;
     this.#become(member, expected ? "left" : "lost");
     this.#merge.forget(member.running.name);
     if (expected) return;
@@ -227,13 +264,61 @@ export class Supervisor {
     const { name, pid } = member.running;
     const place = pid === undefined ? `host ${name}` : `host ${name} (process ${pid})`;
     const when = this.#startedAt === undefined ? "" : ` at ${(this.now() / 1e6).toFixed(1)} s`;
+    const what = [`${place} ended with ${how}${when}`, ...section("its last lines:", lastLines)];
+    const cause = this.#without(member, what.join("\n"));
+    if (cause === undefined) return;
     const waits = this.#startedAt === undefined ? [] : await this.#waits();
-    const parts = [
-      `${place} ended with ${how}${when}`,
-      ...section("its last lines:", lastLines),
-      ...section("then:", waits),
-    ];
+    const why = cause === "" ? [] : [`  ${cause}`];
+    const parts = [...what, ...why, ...section("then:", waits)];
     this.#fail(new PangaeaError("HOST_LOST", parts.join("\n")));
+  }
+
+  /** Tells the others to go on without the host; or why that cannot be. */
+  #without(member: Member, what: string): string | undefined {
+    const { withdraw, onChanged } = this.#options;
+    if (this.#startedAt === undefined || !withdraw) return "";
+    try {
+      const changes = withdraw(member.index);
+      this.#tell({ type: "members", changes, left: member.index });
+      onChanged?.("left", member.running.name, `${what}\nthe run goes on without it`);
+      return undefined;
+    } catch (error) {
+      return asError(error).message;
+    }
+  }
+
+  /** To all that take part. */
+  #tell(message: ToHost, except?: Member): void {
+    for (const member of this.#members)
+      if (member.state === "joined" && member !== except) member.running.post(message);
+  }
+
+  /** Starts a host in the place of one that was lost: it joins the others, they are told, it begins. */
+  async #return(host: number): Promise<void> {
+    const before = this.#members[host];
+    if (!before || !gone(before.state) || this.#closing || this.#failure) return;
+    const member = this.#begin(host, this.#options.taskOf(host));
+    this.#members[host] = member;
+    const there = (): boolean => member.state === "joined" || gone(member.state);
+    const listens = (): boolean => member.state === "listening" || there();
+    const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
+    await this.#until(() => listens() || machineMicros() >= late, late);
+    const peers = this.#members.filter(({ state }) => state === "joined");
+    const numbers = peers.map(({ index }) => index);
+    this.#join(member.running, numbers, numbers.length);
+    await this.#until(() => there() || machineMicros() >= late, late);
+    const changes = member.state === "joined" ? this.#options.admit?.(host) : undefined;
+    if (!changes || this.#startedAt === undefined || this.#closing) {
+      member.running.kill();
+      return;
+    }
+    member.part = true;
+    this.#merge.join(member.running.name, this.now());
+    this.#tell({ type: "members", changes, came: host }, member);
+    const { offsetMicros } = member.running.clock?.() ?? SAME_CLOCK;
+    const members = this.#options.changes?.() ?? [];
+    member.running.post({ type: "go", at: this.#startedAt + offsetMicros, members });
+    this.#options.onChanged?.("joined", member.running.name, `${member.running.name} takes part`);
   }
 
   /** Every wait that there is, from the hosts that live. */
@@ -270,6 +355,8 @@ export class Supervisor {
   #broken(member: Member, peer: string, error: PangaeaError): void {
     if (this.#closing || this.#failure) return;
     const other = this.#members.find(({ running }) => running.name === peer);
+    other?.running.check?.();
+    member.running.check?.();
     const forget = callAt(machineMicros() + DYING_MICROS, () => {
       if (this.#closing || (other && gone(other.state)) || gone(member.state)) return;
       const what = `the connection between hosts ${member.running.name} and ${peer} broke`;
@@ -287,7 +374,7 @@ export class Supervisor {
 
   /** All hosts in a state; while joining, a failure or the deadline ends the wait. */
   async #all(state: State): Promise<void> {
-    const micros = this.#options.joinMicros ?? 120_000_000;
+    const micros = this.#options.joinMicros ?? JOIN_MICROS;
     const late = machineMicros() + micros;
     const lacking = () => this.#members.filter((member) => member.state !== state);
     await this.#until(
