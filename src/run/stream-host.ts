@@ -16,7 +16,7 @@ export async function runStreamHost(
   ground: StreamGround,
 ): Promise<void> {
   const models = keptModels();
-  const { programs } = planStreamRun(spec, ground, models);
+  const { programs, closeModels } = planStreamRun(spec, ground, models);
   const here = new Map([...programs].filter(([node]) => hostOf[node.id] === member.setup.host));
   const connections = await member.connect();
   const clock = await member.start();
@@ -45,6 +45,6 @@ export async function runStreamHost(
   });
   host.start(here);
   await member.serve(host, clock, () => models.saved());
-  await models.close();
+  await closeModels();
   member.exit();
 }

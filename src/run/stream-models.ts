@@ -16,8 +16,6 @@ export interface SavedModel {
 export interface ModelKeeper extends StreamObserver {
   /** In the order in which the sites began. */
   saved(): readonly SavedModel[];
-  /** Gives the models' memory back. */
-  close(): Promise<void>;
 }
 
 export function keptModels(): ModelKeeper {
@@ -31,8 +29,5 @@ export function keptModels(): ModelKeeper {
         const { kind, classes, version } = model();
         return { site, kind, classes, version, saved: model().save() };
       }),
-    close: async () => {
-      for (const model of models.values()) await model().close();
-    },
   };
 }

@@ -9,6 +9,7 @@ import { createRandom } from "../core/random.ts";
 import type { LoadedData } from "../data/load.ts";
 import { planStreams } from "../data/streams/plan.ts";
 import { type CreateTailored, tailoredModels } from "../model/online/create.ts";
+import type { TailoredModel } from "../model/tailored.ts";
 import { createBetween } from "../sync/algorithms.ts";
 import type { Programs } from "../sync/programs.ts";
 import type { StreamObserver, StreamSite } from "../sync/streams.ts";
@@ -28,6 +29,8 @@ export interface StreamGround {
 
 export interface StreamPlan extends Programs {
   readonly sites: readonly StreamSite[];
+  /** Gives the memory of all models back that the programs made. */
+  closeModels(): Promise<void>;
 }
 
 /** `loaded` keeps the data for further runs. */
@@ -62,6 +65,8 @@ export function planStreamRun(
     const peer = { id: nodeId(id, "peer", 0), site: id, role: "peer", index: 0 } as const;
     return { id, peer, stream: streams[i]! };
   });
+  const create = modelsOf(spec, dataset);
+  const made: TailoredModel[] = [];
   const between = createBetween(spec.between);
   invariant(between.stream, `${spec.between.kind} has no program for streams`);
   const { programs, enders } = between.stream({
@@ -69,7 +74,11 @@ export function planStreamRun(
     dataset,
     classes: classesOf(dataset),
     recordBytes: recordBytes(dataset),
-    createModel: modelsOf(spec, dataset),
+    createModel: (drawn) => {
+      const model = create(drawn);
+      made.push(model);
+      return model;
+    },
     network: networkFacts(grid),
     random: random.stream("between"),
     observer,
@@ -78,6 +87,9 @@ export function planStreamRun(
     sites,
     programs: new Map(programs.map(({ node, program }) => [node, program])),
     enders: new Set(enders),
+    closeModels: async () => {
+      for (const model of made) await model.close();
+    },
   };
 }
 

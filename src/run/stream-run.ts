@@ -62,7 +62,7 @@ export class SimulatedStreamRun {
       throw error;
     } finally {
       this.#host.signal.removeEventListener("abort", interrupt);
-      await this.#models.close();
+      await this.#plan.closeModels();
     }
   }
 

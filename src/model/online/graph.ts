@@ -174,6 +174,35 @@ export class GraphModel implements TailoredModel {
   }
 
   restore(saved: Uint8Array): void {
+    const { own, velocity, activity, steps, together, second } = this.#read(saved);
+    this.#own.parameters.set(own.parameters);
+    this.#own.recall = own.recall;
+    this.#velocity = velocity;
+    this.#activity = activity;
+    this.#steps = steps;
+    this.#together = together;
+    this.#second = second;
+    this.version++;
+  }
+
+  /** Of the own networks; second members do not take part. */
+  average(saved: readonly Uint8Array[], weights: readonly number[]): void {
+    const models = saved.map((bytes) => this.#read(bytes));
+    const mean = (target: Float32Array, of: (model: (typeof models)[number]) => Float32Array) =>
+      meanOf(target, models.map(of), weights);
+    mean(this.#own.parameters, ({ own }) => own.parameters);
+    mean(this.#activity, ({ activity }) => activity);
+    if (this.#velocity) mean(this.#velocity, ({ velocity = new Float32Array(0) }) => velocity);
+    this.#own.recall = Recall.mean(
+      models.map(({ own }) => own.recall),
+      weights,
+    );
+    this.#steps = Math.max(...models.map(({ steps }) => steps));
+    this.#second = undefined;
+    this.version++;
+  }
+
+  #read(saved: Uint8Array) {
     const reader = readFrame(saved, this.kind, "model", this.#shape);
     const own = this.#readMember(reader);
     const velocity = this.#velocity && reader.f32s(this.#velocity.length, "momentum");
@@ -183,14 +212,7 @@ export class GraphModel implements TailoredModel {
     const has = reader.within(reader.u8(), 0, 1, "presence of a second model");
     const second = has === 1 ? this.#readMember(reader) : undefined;
     reader.end();
-    this.#own.parameters.set(own.parameters);
-    this.#own.recall = own.recall;
-    this.#velocity = velocity;
-    this.#activity = activity;
-    this.#steps = steps;
-    this.#together = together;
-    this.#second = second;
-    this.version++;
+    return { own, velocity, activity, steps, together, second };
   }
 
   async close(): Promise<void> {
@@ -320,3 +342,17 @@ export class GraphModel implements TailoredModel {
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** Into `target`, by weights, in their order. */
+function meanOf(
+  target: Float32Array,
+  all: readonly Float32Array[],
+  weights: readonly number[],
+): void {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  for (let k = 0; k < target.length; k++) {
+    let sum = 0;
+    for (const [i, values] of all.entries()) sum += (weights[i] as number) * (values[k] as number);
+    target[k] = sum / total;
+  }
+}
