@@ -85,6 +85,8 @@ export interface ShardContext {
   readonly domains: readonly Domain[];
   readonly domain: Domain;
   readonly owner: OwnerPlan;
+  /** Every read sees just the clocks before its own: workers are never more than one clock apart. */
+  readonly bulkSynchronous: boolean;
   /** The shard's live values (length of the range). */
   readonly values: Float32Array;
   /** values += update; indices count from the start of the range. */

@@ -220,6 +220,7 @@ function spied(between: Between, spy: Spy, shards: ToyOutcome["shards"]): Betwee
       domains: shard.domains,
       domain: shard.domain,
       owner: shard.owner,
+      bulkSynchronous: shard.bulkSynchronous,
       values: shard.values,
       add: (update) => {
         spy.added?.(shard, update, undefined);
@@ -239,6 +240,9 @@ function spied(between: Between, spy: Spy, shards: ToyOutcome["shards"]): Betwee
       between: beside,
     });
     return {
+      get joining() {
+        return beside.joining ?? false;
+      },
       applied: (delta, indices) => {
         spy.applied?.(shard, delta, indices);
         beside.applied?.(delta, indices);

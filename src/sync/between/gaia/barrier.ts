@@ -64,6 +64,26 @@ export class SelectiveBarrier {
     this.#open = this.#open.filter((a) => a.channel !== channel || a.sequence > sequence);
   }
 
+  /** The site has left, or another speaks for the group: its values will not come. */
+  forget({ site, group }: { readonly site: string; readonly group?: number | undefined }): void {
+    const gone = (from: Source): boolean =>
+      from.site === site && (group === undefined || from.group === group);
+    this.#open = this.#open.filter(({ from }) => !gone(from));
+    for (const sequences of [this.#settled, this.#announced])
+      for (const channel of sequences.keys()) {
+        const [of, number] = channel.split(" ");
+        if (of === site && (group === undefined || Number(number) === group))
+          sequences.delete(channel);
+      }
+  }
+
+  /** Everything that was announced comes again, another way. */
+  clear(): void {
+    this.#open = [];
+    this.#settled.clear();
+    this.#announced.clear();
+  }
+
   /** The sites whose values a read of `indices` (absent: all) waits for. */
   blockers(ticket: number, indices: Uint32Array | undefined): readonly string[] {
     const senders = new Set<string>();

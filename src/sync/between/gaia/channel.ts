@@ -15,7 +15,9 @@ import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
 import { union } from "../../../core/sorted.ts";
 import type { World } from "../../../world/contract.ts";
-import { INDEXES, UPDATE } from "./messages.ts";
+import type { Header } from "../../../world/message.ts";
+import { siteOf } from "../../contract.ts";
+import { INDEXES, MARK, UPDATE } from "./messages.ts";
 
 /** An update on its way to several mirrors: encoded once. */
 export class Batch {
@@ -33,6 +35,14 @@ export class Batch {
   get sparse(): SparseUpdate {
     this.#sparse ??= nonZero(this.#dense as Float32Array);
     return this.#sparse;
+  }
+
+  subtractFrom(values: Float32Array): void {
+    const { indices, values: own } = this.sparse;
+    for (let k = 0; k < indices.length; k++) {
+      const i = indices[k] as number;
+      values[i] = (values[i] as number) - (own[k] as number);
+    }
   }
 
   get encoded(): EncodedUpdate {
@@ -68,6 +78,7 @@ export class Channel {
   #sequence = 0;
   #clock = 0;
   #draining = false;
+  #closed = false;
 
   constructor(setup: ChannelSetup) {
     this.#setup = setup;
@@ -75,6 +86,10 @@ export class Channel {
 
   get to(): NodeId {
     return this.#setup.to;
+  }
+
+  get site(): string {
+    return siteOf(this.#setup.to);
   }
 
   /** Group that the updates on this channel come from. */
@@ -134,8 +149,19 @@ export class Channel {
     this.#setup.scope.spawn(async (scope) => {
       await world.network.drained(to, 0, scope);
       this.#draining = false;
-      this.#flush();
+      if (!this.#closed && !this.#empty) this.#flush();
     });
+  }
+
+  /** Everything offered so far leaves, and then a mark, in the order of the bulk queue. */
+  mark(header: Header): void {
+    if (!this.#empty) this.#flush();
+    this.#setup.world.network.send(this.#setup.to, MARK, header);
+  }
+
+  /** The receiver has left, or gets its updates another way: what waits is for nobody. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** The sums that wait here, by index: for the books. */

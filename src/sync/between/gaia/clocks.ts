@@ -31,14 +31,40 @@ export class MirrorClocks {
     }
   }
 
+  /** A mirror takes part, at least as far as `clock`. */
+  enter(name: string, clock: number): Mirror {
+    let mirror = this.#mirrors.get(name);
+    if (!mirror) {
+      mirror = { name, clock, delivered: clock, roundTrip: undefined };
+      this.#mirrors.set(name, mirror);
+    }
+    mirror.clock = Math.max(mirror.clock, clock);
+    mirror.delivered = Math.max(mirror.delivered, clock);
+    return mirror;
+  }
+
+  leave(name: string): void {
+    this.#mirrors.delete(name);
+  }
+
+  /** The furthest mirror; `floor` if there is none ahead of it. */
+  latest(floor: number): number {
+    let most = floor;
+    for (const { clock } of this.#mirrors.values()) most = Math.max(most, clock);
+    return most;
+  }
+
   mirror(name: string): Mirror | undefined {
     return this.#mirrors.get(name);
   }
 
-  /** The slowest of some mirrors, by what `of` counts. */
+  /** The slowest of some mirrors that take part, by what `of` counts. */
   minimum(names: readonly string[], of: "clock" | "delivered"): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const name of names) least = Math.min(least, this.#mirrors.get(name)?.[of] ?? 0);
+    for (const name of names) {
+      const mirror = this.#mirrors.get(name);
+      if (mirror) least = Math.min(least, mirror[of]);
+    }
     return least;
   }
 

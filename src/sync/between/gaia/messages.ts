@@ -15,3 +15,31 @@ export const CLOCK = messageKind("gaia.clock", "control", "metadata");
 
 /** Sends a clock's stamp back: `{ stamp }`; measures the round trip. */
 export const ECHO = messageKind("gaia.echo", "control", "metadata");
+
+/** A joiner to the mirror whose live copy it wants: `{ ticket }`. Tickets of a site grow. */
+export const ASK = messageKind("gaia.ask", "control", "control");
+
+/** That mirror to its peers: `{ site, ticket }`: from now on the joiner gets your updates from yourself. */
+export const BEGIN = messageKind("gaia.begin", "control", "control");
+
+/**
+ * "What comes after this on this queue is for you": `{ group, ticket, clock, entered }`, on either queue. To a joiner, or
+ * to a site that had to find another way to a group.
+ */
+export const OPEN = messageKind("gaia.open", "bulk", "metadata");
+export const OPENED = messageKind("gaia.opened", "control", "metadata");
+
+/** A peer to the mirror that asked it to begin: `{ site, ticket, clock }`: what I sent before this went to you alone. */
+export const MARK = messageKind("gaia.mark", "bulk", "metadata");
+
+/** The live copy: `{ ticket, clock, own, exact, sites }` and the values, then the sums of what has come from each group. */
+export const COPY = messageKind("gaia.copy", "bulk", "parameters");
+
+/** Of an exact copy, from the giver of a copy: `{ site, clock }`, the joiner's first clock. */
+export const ENTERS = messageKind("gaia.enters", "control", "metadata");
+
+/** A joiner to its peers: `{ clock }`: its mirror clock starts there. */
+export const ENTERED = messageKind("gaia.entered", "control", "metadata");
+
+/** To a site that is now the way to a group: `{ group, ticket }` and the sum of what has come from that group. */
+export const ATTACH = messageKind("gaia.attach", "bulk", "update");

@@ -1,39 +1,24 @@
 /**
  * Who talks to whom. Sites of a group talk directly; between groups, routers aggregate before they forward
  * (Hsieh et al., NSDI'17; groups and multi-router pairs as in the authors' code). Without an overlay all
- * sites are one group.
+ * sites are one group. Where a router has left, the best-connected of those who have been there longest takes its place:
+ * who joins in mid-run is a router only where nobody else is.
  */
 import { type SiteId, siteId } from "../../../core/ids.ts";
+import type { Micros } from "../../../core/units.ts";
 import type { NetworkFacts, SitePlan } from "../../contract.ts";
 import type { Overlay as OverlayOptions } from "./options.ts";
+
+/** The incarnation of a site that is present; undefined: it is absent. */
+export type Presence = (site: SiteId) => number | undefined;
 
 export interface Overlay {
   readonly groups: readonly (readonly SiteId[])[];
   /** Index of the site's group. */
   readonly groupOf: ReadonlyMap<SiteId, number>;
-  /** The site of group `from` that exchanges with group `to`. */
-  router(from: number, to: number): SiteId;
-}
-
-/** The place of one site in the overlay. */
-export interface Place {
-  readonly group: number;
-  /** The other sites of its group, in order. */
-  readonly peers: readonly SiteId[];
-  /** Groups for which this site is its group's router, with the router at the other side. */
-  readonly routes: readonly { readonly group: number; readonly site: SiteId }[];
-}
-
-export function placeOf(site: SiteId, overlay: Overlay): Place {
-  const group = overlay.groupOf.get(site) ?? 0;
-  return {
-    group,
-    peers: (overlay.groups[group] ?? []).filter((other) => other !== site),
-    routes: overlay.groups
-      .map((_, other) => other)
-      .filter((other) => other !== group && overlay.router(group, other) === site)
-      .map((other) => ({ group: other, site: overlay.router(other, group) })),
-  };
+  /** The site of group `from` that exchanges with group `to`; undefined where nobody is left to do it. */
+  router(from: number, to: number, presence?: Presence): SiteId | undefined;
+  readonly roundTripMicros: (a: SiteId, b: SiteId) => Micros;
 }
 
 export function createOverlay(
@@ -50,13 +35,27 @@ export function createOverlay(
     const fromPreset = options?.groups === "preset" && network.presetGroups ? group[0] : undefined;
     return fromPreset ?? bestHub(group, ids, network);
   });
-  const router = (from: number, to: number): SiteId => {
-    if (options?.routers !== "multi") return hubs[from] as SiteId;
+  const router: Overlay["router"] = (from, to, presence = () => 0) => {
+    const of = (group: number): readonly SiteId[] => eldest(groups[group] ?? [], presence);
+    if (options?.routers !== "multi") {
+      const hub = hubs[from] as SiteId;
+      const able = of(from);
+      return able.length === 0 || able.includes(hub)
+        ? able.at(0) && hub
+        : bestHub(able, ids, network);
+    }
     const [low, high] = from < to ? [from, to] : [to, from];
-    const pair = bestPair(groups[low] ?? [], groups[high] ?? [], network);
-    return (from < to ? pair[0] : pair[1]) as SiteId;
+    const pair = bestPair(of(low), of(high), network);
+    return from < to ? pair?.[0] : pair?.[1];
   };
-  return { groups, groupOf, router };
+  return { groups, groupOf, router, roundTripMicros: network.roundTripMicros };
+}
+
+/** Those of a group that are present and were filled least often. */
+function eldest(group: readonly SiteId[], presence: Presence): readonly SiteId[] {
+  const ages = group.map((site) => presence(site) ?? Number.POSITIVE_INFINITY);
+  const least = Math.min(...ages);
+  return group.filter((_, i) => least < Number.POSITIVE_INFINITY && ages[i] === least);
 }
 
 function chooseGroups(
@@ -114,12 +113,12 @@ function bestPair(
   left: readonly SiteId[],
   right: readonly SiteId[],
   network: NetworkFacts,
-): readonly [SiteId, SiteId] {
+): readonly [SiteId, SiteId] | undefined {
   let best: readonly [SiteId, SiteId] | undefined;
   const better = (a: readonly [SiteId, SiteId], b: readonly [SiteId, SiteId]): boolean => {
     const gain = network.bandwidth(...a) - network.bandwidth(...b);
     return gain !== 0 ? gain > 0 : network.roundTripMicros(...a) < network.roundTripMicros(...b);
   };
   for (const a of left) for (const b of right) if (!best || better([a, b], best)) best = [a, b];
-  return best as readonly [SiteId, SiteId];
+  return best;
 }

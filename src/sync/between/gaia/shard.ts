@@ -6,20 +6,26 @@
  *
  * `staleness: 0` is lockstep: every clock's updates are kept and applied at the clock boundary, in site
  * order, so that a run is repeatable and, with significance 0, equal to one parameter server.
+ *
+ * How mirrors leave and join is in changes.ts.
  */
 import { decodeIndices } from "../../../codec/indices.ts";
 import { decodeUpdate, type Update } from "../../../codec/update.ts";
 import { invariant } from "../../../core/errors.ts";
-import type { NodeId, SiteId } from "../../../core/ids.ts";
+import type { NodeId } from "../../../core/ids.ts";
 import type { Message } from "../../../world/message.ts";
 import { type BetweenShard, type PendingRead, type ShardContext, siteOf } from "../../contract.ts";
-import { SelectiveBarrier } from "./barrier.ts";
-import { Batch, Channel } from "./channel.ts";
+import { SelectiveBarrier, type Source } from "./barrier.ts";
+import { Changes } from "./changes.ts";
+import { Batch, type Channel } from "./channel.ts";
+import { Circle } from "./circle.ts";
 import { MirrorClocks } from "./clocks.ts";
+import type { LiveCopy } from "./handover.ts";
 import { CLOCK, ECHO, INDEXES, UPDATE } from "./messages.ts";
 import type { GaiaOptions } from "./options.ts";
-import { type Overlay, type Place, placeOf } from "./overlay.ts";
+import type { Overlay } from "./overlay.ts";
 import { createThreshold, type Threshold } from "./threshold.ts";
+import { addTo, Totals } from "./totals.ts";
 
 /** Clocks between two measurements of the round trip. */
 const ECHO_EVERY = 8;
@@ -40,22 +46,22 @@ const inOrder = (
 ): number => a.clock - b.clock || (a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : 0);
 
 /** The name under which a remote group's clock is kept. */
-const groupName = (group: number): string => `group ${group}`;
+export const groupName = (group: number): string => `group ${group}`;
 
 export class GaiaShard implements BetweenShard {
-  readonly #shard: ShardContext;
+  readonly shard: ShardContext;
+  readonly circle: Circle;
+  readonly clocks: MirrorClocks;
+  readonly barrier = new SelectiveBarrier();
+  readonly totals: Totals;
+  readonly lockstep: boolean;
+  /** Joiners enter at the clock boundary at which their copy was cut, and nobody goes on before that without them. */
+  readonly exact: boolean;
   readonly #options: GaiaOptions;
-  readonly #place: Place;
-  readonly #overlay: Overlay;
   readonly #threshold: Threshold;
-  readonly #barrier = new SelectiveBarrier();
-  readonly #clocks: MirrorClocks;
   readonly #accumulated: Float32Array;
   readonly #scratch: Uint32Array;
-  /** To each peer of the group, and to each remote router this site is responsible for. */
-  readonly #peers: readonly Channel[];
-  readonly #routes: readonly { readonly group: number; readonly channel: Channel }[];
-  readonly #lockstep: boolean;
+  readonly #changes: Changes;
   #clock = 0;
   /** Clocks of the own group that were forwarded to other groups. */
   #forwarded = 0;
@@ -67,33 +73,49 @@ export class GaiaShard implements BetweenShard {
   #early: { readonly message: Message; readonly from: NodeId }[] = [];
 
   constructor(shard: ShardContext, options: GaiaOptions, overlay: Overlay) {
-    this.#shard = shard;
+    this.shard = shard;
     this.#options = options;
-    this.#overlay = overlay;
-    this.#lockstep = options.staleness === 0;
+    this.lockstep = options.staleness === 0;
+    this.exact = this.lockstep && shard.bulkSynchronous;
     const { world, training } = shard;
-    this.#place = placeOf(world.node.site, overlay);
+    const joins = world.members.incarnation(world.node.id) > 0;
+    const { barrier } = options;
+    this.circle = new Circle({ shard, overlay, barrier, lockstep: this.lockstep }, joins);
     this.#threshold = createThreshold(options, training.optimizer.schedule);
-    const remote = overlay.groups.map((_, group) => group).filter((g) => g !== this.#place.group);
-    this.#clocks = new MirrorClocks(
-      [...this.#place.peers, ...remote.map(groupName)],
-      options.staleness,
-    );
-    this.#accumulated = world.kernels.allocate(shard.values.length);
-    this.#scratch = new Uint32Array(shard.values.length);
-    this.#peers = this.#place.peers.map((site) => this.#channel(site, this.#place.group));
-    this.#routes = this.#place.routes.map(({ group, site }) => ({
-      group,
-      channel: this.#channel(site, this.#place.group),
-    }));
-    world.network.handle(UPDATE, (message, from) => this.#update(message, from));
+    const names = joins ? [] : this.#origins;
+    this.clocks = new MirrorClocks(names, options.staleness);
+    const { length } = shard.values;
+    this.totals = new Totals(overlay.groups.length, length, world.kernels);
+    this.#accumulated = world.kernels.allocate(length);
+    this.#scratch = new Uint32Array(length);
+    world.network.handle(UPDATE, (message, from) => this.update(message, from));
     world.network.handle(INDEXES, (message, from) => this.#indexes(message, from));
     world.network.handle(CLOCK, (message, from) => this.#mirrorClock(message, from));
     world.network.handle(ECHO, (message, from) => this.#echo(message, from));
+    this.#changes = new Changes(this, joins);
+  }
+
+  get joining(): boolean {
+    return this.#changes.joining;
+  }
+
+  /** Clocks that this shard has finished. */
+  get clock(): number {
+    return this.#clock;
+  }
+
+  /** Lockstep: clocks whose remote updates are in the values. */
+  get boundary(): number {
+    return this.#boundary;
+  }
+
+  /** Clocks of the own group that other groups have been told of. */
+  get forwarded(): number {
+    return this.#forwarded;
   }
 
   applied(delta: Float32Array, indices?: Uint32Array): void {
-    const { kernels } = this.#shard.world;
+    const { kernels } = this.shard.world;
     if (this.#samples) this.#sample(delta, indices);
     if (indices) kernels.scatterAdd(this.#accumulated, indices, delta);
     else kernels.add(this.#accumulated, delta);
@@ -101,36 +123,37 @@ export class GaiaShard implements BetweenShard {
 
   afterClock(clock: number): void {
     this.#clock = clock;
-    const { world } = this.#shard;
-    this.#clocks.tick(world.clock.now());
+    const { world } = this.shard;
+    this.clocks.tick(world.clock.now());
     const batch = this.#significant(clock);
-    for (const channel of this.#peers) channel.send(batch, clock);
+    for (const channel of this.circle.peers) channel.send(batch, clock);
+    this.totals.add(this.circle.group, { format: "sparse", ...batch.sparse });
     this.#gather(batch, clock, world.node.site);
-    const header = { group: this.#place.group, clock, path: 0, ...this.#stamp(clock) };
-    for (const channel of this.#peers) world.network.send(channel.to, CLOCK, header);
+    const header = { group: this.circle.group, clock, path: 0, ...this.#stamp(clock) };
+    for (const channel of this.circle.peers) world.network.send(channel.to, CLOCK, header);
     this.#forward();
-    if (this.#lockstep) this.#applyKept();
+    if (this.lockstep) this.applyKept();
   }
 
   admit(): number {
-    return this.#barrier.ticket;
+    return this.barrier.ticket;
   }
 
   ready(read: PendingRead): boolean {
-    if (this.#lockstep) return this.#boundary >= read.clock;
+    if (this.lockstep) return this.#boundary >= read.clock;
     return (
-      this.#clocks.tooSlow(this.#clock).length === 0 &&
-      this.#barrier.blockers(read.ticket, read.indices).length === 0
+      this.clocks.tooSlow(this.#clock).length === 0 &&
+      this.barrier.blockers(read.ticket, read.indices).length === 0
     );
   }
 
   waitingFor(read: PendingRead): readonly string[] {
-    if (this.#lockstep) {
+    if (this.lockstep) {
       return this.#origins.filter((name) => (this.#delivered(name) ?? 0) < read.clock);
     }
     return [
-      ...this.#clocks.tooSlow(this.#clock),
-      ...this.#barrier.blockers(read.ticket, read.indices),
+      ...this.clocks.tooSlow(this.#clock),
+      ...this.barrier.blockers(read.ticket, read.indices),
     ];
   }
 
@@ -141,28 +164,80 @@ export class GaiaShard implements BetweenShard {
 
   /** Every channel from here: for the books. */
   get channels(): readonly Channel[] {
-    const routes = this.#routes.map(({ channel }) => channel);
-    return [...this.#peers, ...routes, ...[...this.#relayChannels.values()].flat()];
+    return this.circle.channels;
   }
 
-  #channel(site: SiteId, group: number): Channel {
-    const { world, scope, domains, owner } = this.#shard;
-    const mirror = domains.find((domain) => domain.id === site)?.owners[owner.shard];
-    invariant(mirror, `site ${site} has a mirror of shard ${owner.shard}`);
-    const length = this.#shard.values.length;
-    const { barrier } = this.#options;
-    const lockstep = this.#lockstep;
-    return new Channel({ world, scope, to: mirror.node.id, group, length, barrier, lockstep });
+  /**
+   * What a joiner gets: the values without what will still be sent from here, and what came from each group. An exact copy
+   * leaves out what waits for its clock boundary.
+   */
+  copy(exact: boolean): LiveCopy {
+    const residual = this.#accumulated;
+    const values = this.shard.values.map((value, i) => value - (residual[i] as number));
+    const totals = this.totals.all();
+    const { kernels } = this.shard.world;
+    for (const { origin, update } of this.#kept) {
+      const total = totals[this.#groupOf(origin)];
+      if (!exact) addTo(values, update, kernels);
+      else if (total) addTo(total, negative(update), kernels);
+    }
+    return { values, totals, own: this.#clock };
+  }
+
+  /** The live copy is here: everything of the first `clock` clocks is in it. */
+  enter(clock: number, { values, totals }: Omit<LiveCopy, "own">): void {
+    this.#clock = clock;
+    this.#boundary = clock;
+    this.#forwarded = clock;
+    if (totals.length > 0) this.totals.replace(totals);
+    this.shard.enter(clock, values);
+  }
+
+  /** As a router that has just begun: what other groups are sent first holds all that is here. */
+  beginForwarding(): void {
+    if (this.circle.routes.length > 0) return;
+    const of = this.lockstep ? "delivered" : "clock";
+    this.#forwarded = Math.min(this.#clock, this.clocks.minimum(this.#mates, of));
+    this.#gathered = [];
+  }
+
+  /** Lockstep, as a router: what was gathered for clocks that are not forwarded yet. */
+  get ungathered(): readonly Update[] {
+    return this.#gathered.map(({ batch }) => ({ format: "sparse", ...batch.sparse }));
+  }
+
+  /**
+   * Nothing more comes from a site, or from a group by its way. Of what came, the clocks that are not complete in lockstep
+   * are taken back.
+   */
+  forget(site: string, group: number | undefined): void {
+    this.barrier.forget({ site, group });
+    this.#early = this.#early.filter(
+      ({ message, from }) =>
+        siteOf(from) !== site || (group !== undefined && message.header["group"] !== group),
+    );
+    if (group !== undefined) return;
+    for (const { origin, update } of this.#kept)
+      if (origin === site) this.totals.remove(this.circle.group, update);
+    this.#kept = this.#kept.filter(({ origin }) => origin !== site);
+    if (this.lockstep) this.#gathered = this.#gathered.filter(({ origin }) => origin !== site);
+  }
+
+  /** Whom it waited for may have left, or whom it now waits for may have come. */
+  resume(): void {
+    this.#forward();
+    if (this.lockstep) this.applyKept();
+    this.shard.changed();
   }
 
   /** Takes what is significant out of the accumulated updates. */
   #significant(clock: number): Batch {
-    const { world, values } = this.#shard;
+    const { world, values } = this.shard;
     const { kernels } = world;
-    const sentBytes = [...this.#peers, ...this.#routes.map((route) => route.channel)].reduce(
-      (sum, channel) => sum + channel.sentBytes,
-      0,
-    );
+    const sentBytes = [
+      ...this.circle.peers,
+      ...this.circle.routes.map((route) => route.channel),
+    ].reduce((sum, channel) => sum + channel.sentBytes, 0);
     const threshold = this.#threshold.at(clock, { now: world.clock.now(), bytes: sentBytes });
     const made = this.#samples
       ? kernels.significantAbsolute(this.#accumulated, 0, this.#scratch)
@@ -182,7 +257,7 @@ export class GaiaShard implements BetweenShard {
   }
 
   #metric(name: string, value: number): void {
-    const { world } = this.#shard;
+    const { world } = this.shard;
     world.emit({ type: "metric", t: world.clock.now(), name, value, site: world.node.site });
   }
 
@@ -192,7 +267,7 @@ export class GaiaShard implements BetweenShard {
 
   /** The share of single updates that move their parameter by at most 1 %. */
   #sample(delta: Float32Array, indices: Uint32Array | undefined): void {
-    const { world, values } = this.#shard;
+    const { world, values } = this.shard;
     let compared = values;
     if (indices) {
       compared = new Float32Array(indices.length);
@@ -204,28 +279,29 @@ export class GaiaShard implements BetweenShard {
   }
 
   #stamp(clock: number): { readonly stamp?: number } {
-    return clock % ECHO_EVERY === 1 ? { stamp: this.#shard.world.clock.now() } : {};
+    return clock % ECHO_EVERY === 1 ? { stamp: this.shard.world.clock.now() } : {};
   }
 
   /** As a router: sends the own group's progress, and what it has gathered, to the other groups. */
   #forward(): void {
-    if (this.#routes.length === 0) return;
-    const { world } = this.#shard;
-    const of = this.#lockstep ? "delivered" : "clock";
-    const clock = Math.min(this.#clock, this.#clocks.minimum(this.#place.peers, of));
+    if (this.circle.routes.length === 0) return;
+    const { world } = this.shard;
+    const of = this.lockstep ? "delivered" : "clock";
+    const clock = Math.min(this.#clock, this.clocks.minimum(this.#mates, of));
     while (this.#forwarded < clock) {
       this.#forwarded++;
       const due = this.#gathered.filter((kept) => kept.clock <= this.#forwarded).sort(inOrder);
       this.#gathered = this.#gathered.filter((kept) => kept.clock > this.#forwarded);
-      for (const { batch } of due) for (const { channel } of this.#routes) channel.offer(batch);
+      for (const { batch } of due)
+        for (const { channel } of this.circle.routes) channel.offer(batch);
       const path = this.#groupRoundTrip();
       const header = {
-        group: this.#place.group,
+        group: this.circle.group,
         clock: this.#forwarded,
         ...(path === undefined ? {} : { path }),
         ...this.#stamp(this.#forwarded),
       };
-      for (const { channel } of this.#routes) {
+      for (const { channel } of this.circle.routes) {
         channel.release(this.#forwarded);
         world.network.send(channel.to, CLOCK, header);
       }
@@ -235,8 +311,8 @@ export class GaiaShard implements BetweenShard {
   /** The longest round trip to a peer, once all are known: what a remote group must add to its own. */
   #groupRoundTrip(): number | undefined {
     let longest = 0;
-    for (const site of this.#place.peers) {
-      const roundTrip = this.#clocks.mirror(site)?.roundTrip;
+    for (const site of this.#mates) {
+      const roundTrip = this.clocks.mirror(site)?.roundTrip;
       if (roundTrip === undefined) return undefined;
       longest = Math.max(longest, roundTrip);
     }
@@ -244,69 +320,75 @@ export class GaiaShard implements BetweenShard {
   }
 
   #indexes(message: Message, from: NodeId): void {
-    const indices = decodeIndices(message.payload[0] as Uint8Array, this.#shard.values.length);
+    const indices = decodeIndices(message.payload[0] as Uint8Array, this.shard.values.length);
     const { group, sequence } = message.header as Record<string, number>;
     const source = { site: siteOf(from), group: group as number };
-    this.#barrier.announce(source, sequence as number, indices);
+    if (!this.#changes.takes(source, "control")) return;
+    this.barrier.announce(source, sequence as number, indices);
     const early = this.#early;
     this.#early = [];
-    for (const held of early) this.#update(held.message, held.from);
+    for (const held of early) this.update(held.message, held.from);
   }
 
-  #update(message: Message, from: NodeId): void {
+  /** A mirror's significant updates, or those of a group. */
+  update(message: Message, from: NodeId): void {
     const site = siteOf(from);
     const { group, clock, settles, format } = message.header as Record<string, number> & {
       format: string;
     };
-    const source = { site, group: group as number };
-    const length = this.#shard.values.length;
+    const source: Source = { site, group: group as number };
+    if (!this.#changes.takes(source, "bulk") || this.#changes.holds(message, from)) return;
+    const length = this.shard.values.length;
     // Batches of one sender are taken in order: what comes after an early one waits with it.
     const waits = this.#early.some((held) => held.from === from);
-    if (waits || (format === "announced" && !this.#barrier.knows(source, settles as number))) {
+    if (waits || (format === "announced" && !this.barrier.knows(source, settles as number))) {
       this.#early.push({ message, from });
       return;
     }
     let update: Update;
     if (format === "announced") {
-      const indices = this.#barrier.pending(source, settles as number);
+      const indices = this.barrier.pending(source, settles as number);
       const values = message.payload[0] as Float32Array;
       invariant(indices.length === values.length, "a value for every announced index");
       update = { format: "sparse", indices, values };
     } else {
       update = decodeUpdate(format, message.payload, length);
     }
-    const origin = group === this.#place.group ? site : groupName(group as number);
-    this.#relay(update, group as number, clock as number, site);
-    const mirror = this.#clocks.mirror(origin);
-    if (mirror) mirror.delivered = Math.max(mirror.delivered, clock as number);
-    if (this.#lockstep) {
-      this.#kept.push({ clock: clock as number, origin, update });
+    this.#take(update, source, clock as number, settles as number);
+  }
+
+  #take(update: Update, source: Source, clock: number, settles: number): void {
+    const { site, group } = source;
+    const origin = group === this.circle.group ? site : groupName(group);
+    const known = this.#changes.inCopy(source, clock);
+    if (!known) {
+      this.totals.add(group, update);
+      this.#relay(update, group, clock, site);
+    }
+    const mirror = this.clocks.mirror(origin);
+    if (mirror) mirror.delivered = Math.max(mirror.delivered, clock);
+    this.#changes.came(source, update);
+    if (this.lockstep) {
+      if (!known) this.#kept.push({ clock, origin, update });
       this.#forward();
-      this.#applyKept();
+      this.applyKept();
     } else {
       this.#apply(update);
-      this.#barrier.settle(source, settles as number);
+      this.barrier.settle(source, settles);
     }
-    this.#shard.changed();
+    this.shard.changed();
   }
 
   #apply(update: Update): void {
-    if (update.format === "dense") this.#shard.add(update.values);
-    else this.#shard.addSparse(update.indices, update.values);
+    if (update.format === "dense") this.shard.add(update.values);
+    else this.shard.addSparse(update.indices, update.values);
   }
 
   /** Passes on what this site is a router for: the own group's to other groups, theirs to the peers. */
   #relay(update: Update, group: number, clock: number, from: string): void {
-    const mine = group === this.#place.group;
-    if (mine && this.#routes.length === 0) return;
-    if (!mine && this.#overlay.router(this.#place.group, group) !== this.#shard.world.node.site)
-      return;
-    const batch = new Batch(update, this.#shard.values.length);
-    if (mine) {
-      this.#gather(batch, clock, from);
-      return;
-    }
-    for (const channel of this.#relays(group)) channel.send(batch, clock);
+    const batch = new Batch(update, this.shard.values.length);
+    if (group === this.circle.group) this.#gather(batch, clock, from);
+    else for (const channel of this.circle.relays(group)) channel.send(batch, clock);
   }
 
   /**
@@ -314,77 +396,83 @@ export class GaiaShard implements BetweenShard {
    * its clock, since a fast peer's next one may come before a slow peer's last.
    */
   #gather(batch: Batch, clock: number, from: string): void {
-    if (this.#routes.length === 0) return;
-    if (this.#lockstep) this.#gathered.push({ clock, origin: from, batch });
-    else for (const { channel } of this.#routes) channel.offer(batch);
-  }
-
-  /** Channels to the peers that speak for another group (made when first needed). */
-  readonly #relayChannels = new Map<number, readonly Channel[]>();
-  #relays(group: number): readonly Channel[] {
-    let channels = this.#relayChannels.get(group);
-    if (!channels) {
-      channels = this.#place.peers.map((site) => this.#channel(site, group));
-      this.#relayChannels.set(group, channels);
-    }
-    return channels;
+    if (this.circle.routes.length === 0) return;
+    if (this.lockstep) this.#gathered.push({ clock, origin: from, batch });
+    else for (const { channel } of this.circle.routes) channel.offer(batch);
   }
 
   #mirrorClock(message: Message, from: NodeId): void {
-    const { world } = this.#shard;
+    const { world } = this.shard;
     const { group, clock, stamp, path } = message.header as Record<string, number>;
     if (stamp !== undefined) world.network.send(from, ECHO, { stamp, group: group as number });
-    const mine = group === this.#place.group;
-    const name = mine ? siteOf(from) : groupName(group as number);
-    const mirror = this.#clocks.mirror(name);
+    const mine = group === this.circle.group;
+    const site = siteOf(from);
+    if (!this.#changes.takes({ site, group: group as number }, "control")) return;
+    const name = mine ? site : groupName(group as number);
+    // A group in which nobody was is back.
+    const mirror = this.clocks.mirror(name) ?? (mine ? undefined : this.clocks.enter(name, 0));
     if (!mirror) return;
     mirror.clock = Math.max(mirror.clock, clock as number);
     if (mine) this.#forward();
-    else this.#passClock(group as number, clock as number, path, siteOf(from));
-    this.#shard.changed();
+    else this.#passClock(group as number, clock as number, path, site);
+    this.shard.changed();
   }
 
   /** A remote group's clock: kept here, and passed on to the peers by its router. */
   #passClock(group: number, clock: number, behind: number | undefined, from: string): void {
-    const { world } = this.#shard;
+    const { world } = this.shard;
     const hop = this.#hops.get(from);
     const path = hop === undefined || behind === undefined ? undefined : hop + behind;
-    if (path !== undefined) this.#clocks.composed(groupName(group), path);
-    if (this.#overlay.router(this.#place.group, group) !== world.node.site) return;
+    if (path !== undefined) this.clocks.composed(groupName(group), path);
+    const relays = this.circle.relays(group);
+    if (relays.length === 0) return;
     const header = { group, clock, ...(path === undefined ? {} : { path }), ...this.#stamp(clock) };
-    for (const channel of this.#peers) world.network.send(channel.to, CLOCK, header);
+    for (const channel of relays) world.network.send(channel.to, CLOCK, header);
   }
 
   /** Round trip to each node that clocks were sent to. */
   readonly #hops = new Map<string, number>();
 
   #echo(message: Message, from: NodeId): void {
-    const roundTrip = this.#shard.world.clock.now() - (message.header["stamp"] as number);
+    const roundTrip = this.shard.world.clock.now() - (message.header["stamp"] as number);
     const site = siteOf(from);
     this.#hops.set(site, Math.min(this.#hops.get(site) ?? roundTrip, roundTrip));
-    this.#clocks.measured(site, roundTrip);
-    this.#shard.changed();
+    this.clocks.measured(site, roundTrip);
+    this.shard.changed();
+  }
+
+  get #mates(): readonly string[] {
+    return this.circle.peers.map(({ site }) => site);
   }
 
   get #origins(): readonly string[] {
-    const remote = this.#overlay.groups
-      .map((_, group) => group)
-      .filter((group) => group !== this.#place.group);
-    return [...this.#place.peers, ...remote.map(groupName)];
+    return [...this.#mates, ...this.circle.remote().map(groupName)];
+  }
+
+  #groupOf(origin: string): number {
+    return this.#mates.includes(origin) ? this.circle.group : Number(origin.split(" ")[1]);
   }
 
   #delivered(origin: string): number | undefined {
-    return this.#clocks.mirror(origin)?.delivered;
+    return this.clocks.mirror(origin)?.delivered;
   }
 
   /** Lockstep: applies the updates of every clock that is complete, in site order. */
-  #applyKept(): void {
-    const complete = Math.min(this.#clock, this.#clocks.minimum(this.#origins, "delivered"));
+  applyKept(): void {
+    const complete = Math.min(this.#clock, this.clocks.minimum(this.#origins, "delivered"));
     if (complete <= this.#boundary) return;
-    this.#boundary = complete;
-    const due = this.#kept.filter((kept) => kept.clock <= complete).sort(inOrder);
-    this.#kept = this.#kept.filter((kept) => kept.clock > complete);
-    for (const { update } of due) this.#apply(update);
-    this.#shard.changed();
+    while (this.#boundary < complete) {
+      this.#boundary++;
+      const due = this.#kept.filter((kept) => kept.clock <= this.#boundary).sort(inOrder);
+      this.#kept = this.#kept.filter((kept) => kept.clock > this.#boundary);
+      for (const { update } of due) this.#apply(update);
+      this.#changes.atBoundary();
+    }
+    this.shard.changed();
   }
 }
+
+const negative = (update: Update): Update => ({
+  ...update,
+  values: update.values.map((value) => -value),
+});

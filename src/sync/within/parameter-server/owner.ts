@@ -135,6 +135,10 @@ export class ShardOwner implements ShardContext {
     if (setup.judged) this.training.observer.attach(this.domain.id, this.#range, this.values);
   }
 
+  get bulkSynchronous(): boolean {
+    return this.#setup.options.consistency === "bsp";
+  }
+
   get #range(): Range {
     return this.owner.range;
   }
