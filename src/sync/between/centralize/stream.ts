@@ -1,12 +1,12 @@
 /**
  * Centralised learning on streams: every site predicts each batch, then ships its records to one site, where one global
- * model learns them in the order of their arrival. Every so often it goes back to the sites whole; a site predicts with
+ * model learns them as they arrive, the sites' records in turn. Every so often it goes back to the sites whole; a site predicts with
  * the last one that it got. A baseline; the policies of the sites must allow their records to move. The centre learns
  * from what arrived and never looks at the data of another site.
  */
-import type { Dataset, DenseDataset } from "../../../core/dataset.ts";
+import type { Batch, Dataset, DenseDataset } from "../../../core/dataset.ts";
 import { invariant } from "../../../core/errors.ts";
-import { nodeId } from "../../../core/ids.ts";
+import { type NodeId, nodeId } from "../../../core/ids.ts";
 import type { TailoredModel } from "../../../model/tailored.ts";
 import type { NodeInfo, NodeProgram, World } from "../../../world/contract.ts";
 import { messageKind } from "../../../world/message.ts";
@@ -71,24 +71,48 @@ function learning({ everyBatches }: CentralStreamOptions, request: StreamRequest
   return async (world, scope) => {
     const model = request.createModel(request.random.stream("model"));
     const condition = world.condition();
-    const waiting: DenseDataset[] = [];
-    world.network.handle(RECORDS, ({ payload }) => {
-      waiting.push(batchOf(request.dataset, payload));
+    const arrivals: Arrival[] = [];
+    world.network.handle(RECORDS, ({ payload }, from) => {
+      arrivals.push({ from, data: batchOf(request.dataset, payload) });
       condition.notify();
     });
-    let flops = 0;
-    for (let learned = 1; ; learned++) {
-      await condition.until(() => waiting.length > 0, { what: "records" }, scope);
-      const dataset = waiting.shift()!;
-      const rows = Uint32Array.from({ length: dataset.rows }, (_, i) => i);
-      flops += await world.spend(() => model.learn({ dataset, rows }), scope);
-      if (learned % sites.length === 0) {
-        tell(world, flops, model, waiting.length);
-        flops = 0;
-      }
-      if (learned % (sites.length * everyBatches) === 0) sendBack(world, sites, model);
+    for (let rounds = 1; ; rounds++) {
+      await condition.until(() => isRound(arrivals, sites.length), { what: "records" }, scope);
+      const batch = mixed(arrivals.splice(0).map(({ data }) => data));
+      const flops = await world.spend(() => model.learn(batch), scope);
+      tell(world, flops, model, arrivals.length);
+      if (rounds % everyBatches === 0) sendBack(world, sites, model);
     }
   };
+}
+
+interface Arrival {
+  readonly from: NodeId;
+  readonly data: DenseDataset;
+}
+
+/** A batch of every site; or two of one, so that nobody waits for a site that is down. */
+const isRound = (arrivals: readonly Arrival[], sites: number): boolean =>
+  arrivals.length >= sites || new Set(arrivals.map(({ from }) => from)).size < arrivals.length;
+
+/** One batch of several: a row of each in turn, as records come that are not held back for a batch. */
+function mixed(parts: readonly DenseDataset[]): Batch {
+  const like = parts[0]!;
+  const width = like.features.length / like.rows;
+  const total = parts.reduce((sum, { rows }) => sum + rows, 0);
+  const features = new (like.features.constructor as Uint8ArrayConstructor)(total * width);
+  const labels = new Int32Array(total);
+  const order: { readonly turn: number; readonly row: number }[] = [];
+  let begin = 0;
+  for (const part of parts) {
+    features.set(part.features, begin * width);
+    labels.set(part.labels, begin);
+    for (let i = 0; i < part.rows; i++) order.push({ turn: i, row: begin + i });
+    begin += part.rows;
+  }
+  order.sort((a, b) => a.turn - b.turn || a.row - b.row);
+  const dataset: DenseDataset = { ...like, rows: total, features, labels };
+  return { dataset, rows: Uint32Array.from(order, ({ row }) => row) };
 }
 
 /** To every site whose link has taken the one before. */
