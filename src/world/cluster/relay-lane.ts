@@ -11,11 +11,18 @@ import { Assembly } from "../wire/assembly.ts";
 import type { Parcel } from "../wire/contract.ts";
 import { malformed } from "../wire/errors.ts";
 import { HEAD_BYTES } from "../wire/frame.ts";
-import type { Carrier, Lane, LaneListener, LaneParcel } from "../wire/lane.ts";
+import {
+  type Carrier,
+  type Credit,
+  isSound,
+  type Lane,
+  type LaneListener,
+  type LaneParcel,
+} from "../wire/lane.ts";
 import { PORTABLE } from "../wire/portable.ts";
 import { FrameReader } from "../wire/reader.ts";
 import { GOODBYE, internal } from "../wire/words.ts";
-import { FrameWriter, nextFrameBytes, type Outgoing } from "../wire/writer.ts";
+import { FrameWriter, type Outgoing } from "../wire/writer.ts";
 
 /** The most bytes of a chunk, and of those under way. */
 export const CHUNK_BYTES = 256 * 1024 - 64;
@@ -49,7 +56,7 @@ export class RelayLane implements Lane {
   #queued = 0;
   #unacknowledged = 0;
   #sent = 0;
-  #delivered = 0;
+  #delivered: Credit = { came: 0, taken: 0 };
   #window = WINDOW_BYTES;
   readonly #early = new Map<number, Uint8Array>();
   #next = 0;
@@ -88,7 +95,7 @@ export class RelayLane implements Lane {
     return this.#finished;
   }
   get delivered(): Bytes {
-    return this.#delivered;
+    return this.#delivered.came;
   }
   get busy(): boolean {
     return this.#parcels.length > 0;
@@ -116,10 +123,10 @@ export class RelayLane implements Lane {
     this.#pumpSoon();
   }
 
-  credit(taken: Bytes): void {
-    const sound = Number.isSafeInteger(taken) && taken >= this.#delivered && taken <= this.#sent;
-    if (!sound) throw malformed(this.#reader.peer, `credit for ${taken} of ${this.#sent}`, 0);
-    this.#delivered = taken;
+  credit(credit: Credit): void {
+    if (!isSound(credit, this.#delivered, this.#sent))
+      throw malformed(this.#reader.peer, `credit for ${credit.taken} and ${credit.came} bytes`, 0);
+    this.#delivered = credit;
     this.#pump();
   }
 
@@ -168,10 +175,10 @@ export class RelayLane implements Lane {
   }
 
   #giveCredit(least: Bytes): void {
-    const { taken } = this.#assembly;
-    if (this.#queue !== "bulk" || this.#paused || taken - this.#credited < least) return;
-    this.#credited = taken;
-    this.#listener?.took(taken);
+    const { credit } = this.#assembly;
+    if (this.#queue !== "bulk" || this.#paused || credit.taken - this.#credited < least) return;
+    this.#credited = credit.taken;
+    this.#listener?.took(credit);
   }
 
   /** What is sent in one turn leaves together. */
@@ -236,8 +243,8 @@ export class RelayLane implements Lane {
     }
     const parcel = this.#parcels.peek();
     if (parcel === undefined) return this.#finishing ? this.#goodbye() : undefined;
-    const bytes = nextFrameBytes(parcel);
-    const underWay = this.#sent - this.#delivered;
+    const bytes = this.#writer.nextBytes(parcel);
+    const underWay = this.#sent - this.#delivered.taken;
     if (this.#queue === "bulk" && underWay > 0 && underWay + bytes > this.#window) return undefined;
     this.#sent += bytes;
     if (this.#writer.next(parcel, this.#frame)) this.#parcels.shift();

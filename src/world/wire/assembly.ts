@@ -7,11 +7,11 @@
  * peer that never completes that one gets no credit for those behind it.
  */
 import type { Bytes } from "../../core/units.ts";
-import { ELEMENTS, layOut, type Machine, PIECE_BYTES } from "./frame.ts";
+import { ELEMENTS, layOut, type Machine, PIECE_BYTES, SHARED_PIECE_BYTES } from "./frame.ts";
 import type { Head } from "./head.ts";
-import type { LaneParcel } from "./lane.ts";
+import type { Credit, LaneParcel } from "./lane.ts";
 
-/** The most bytes of bulk that a sender has under way without credit, however good the link. */
+/** The most bytes of bulk that a sender has under way and in gaps without credit, however good the link. */
 export const MOST_CREDIT: Bytes = 64 * 2 ** 20;
 /** Parcels that may be under way beyond the next. */
 const AHEAD = 65_536;
@@ -33,6 +33,7 @@ export class Assembly {
   readonly machine: Machine;
   /** Whether all frames come over one socket, and so in order. */
   readonly ordered: boolean;
+  readonly pieceBytes: Bytes;
   /** The largest body that is taken. */
   readonly maxBody: Bytes;
   readonly #arrived: (parcel: LaneParcel) => void;
@@ -50,14 +51,14 @@ export class Assembly {
   ) {
     this.machine = machine;
     this.ordered = bounds.ordered;
+    this.pieceBytes = bounds.ordered ? PIECE_BYTES : SHARED_PIECE_BYTES;
     this.maxBody = bounds.maxBody;
     this.#arrived = arrived;
   }
 
-  get taken(): Bytes {
-    return this.#taken;
+  get credit(): Credit {
+    return { came: this.#came, taken: this.#taken };
   }
-  /** Bytes of frames that have come whole. */
   get came(): Bytes {
     return this.#came;
   }
@@ -83,7 +84,7 @@ export class Assembly {
       head: undefined,
       missing: bodyBytes,
       held: 0,
-      pieces: this.ordered ? NOTHING : new Uint8Array(Math.ceil(bodyBytes / PIECE_BYTES) || 1),
+      pieces: this.ordered ? NOTHING : new Uint8Array(Math.ceil(bodyBytes / this.pieceBytes) || 1),
     };
     this.#open.set(number, incoming);
     return incoming;

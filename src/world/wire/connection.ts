@@ -12,7 +12,7 @@ import { realTimers, type Timers } from "../bus/timers.ts";
 import type { Connection, Estimate, Parcel } from "./contract.ts";
 import { peerGone, queueFull } from "./errors.ts";
 import { Estimator } from "./estimator.ts";
-import type { Carrier, Lane, LaneParcel } from "./lane.ts";
+import type { Carrier, Credit, Lane, LaneParcel } from "./lane.ts";
 import type { Limits } from "./options.ts";
 import { CREDIT, internal, PING, PONG } from "./words.ts";
 
@@ -73,7 +73,7 @@ export class LaneConnection implements Connection {
         failed: (error) => this.#failed(lane, error),
         left: () => this.#left(),
         finished: () => this.#finished(lane),
-        took: (taken) => this.#lanes.control.tell(internal(CREDIT, { taken })),
+        took: (credit) => this.#lanes.control.tell(internal(CREDIT, { ...credit })),
       });
     }
     this.#sendPing();
@@ -160,7 +160,7 @@ export class LaneConnection implements Connection {
     const number = (key: string): number => Number(header[key]);
     if (kind === PING) lane.tell(internal(PONG, { id: number("id") }));
     else if (kind === PONG) this.#takePong(number("id"));
-    else if (kind === CREDIT) this.#takeCredit(number("taken"));
+    else if (kind === CREDIT) this.#takeCredit({ came: number("came"), taken: number("taken") });
   }
 
   #sendPing(): void {
@@ -177,9 +177,9 @@ export class LaneConnection implements Connection {
     this.#ping = undefined;
   }
 
-  #takeCredit(taken: Bytes): void {
+  #takeCredit(credit: Credit): void {
     try {
-      this.#lanes.bulk.credit(taken);
+      this.#lanes.bulk.credit(credit);
     } catch (error) {
       this.#end(error as PangaeaError);
       return;

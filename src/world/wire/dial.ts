@@ -35,7 +35,7 @@ export async function dial(address: Address, options: WireOptions): Promise<Conn
         if (wrong) throw refused(complaint.name, wrong);
         trust(stream, complaint);
         stream.summed = limits.checksum;
-        if (streams > 1 && queue === "bulk") warm(stream);
+        warm(stream, streams);
         return complaint;
       });
     });

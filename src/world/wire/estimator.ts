@@ -1,7 +1,7 @@
 /**
  * What is known of the way to a peer, from durations on this machine's clock alone: the shortest round trip and the
  * best goodput of late, and the window that follows. As in BBR (Cardwell et al., "BBR: Congestion-Based Congestion
- * Control", ACM Queue 2016): goodput is the largest of the last rounds, a round in which there was not enough to send
+ * Control", ACM Queue 2016): goodput is the largest but one of the last rounds, a round in which there was not enough to send
  * only counts when it was better than that, and the window is two bandwidth-delay products. So it doubles each round
  * while it is what limits, and rests where the link does.
  */
@@ -11,12 +11,13 @@ import type { Estimate } from "./contract.ts";
 /** Round trips and rounds that are remembered. */
 const TRIPS = 32;
 const ROUNDS = 10;
-/** A round is at least so long: shorter ones measure buffers. */
-const LEAST_ROUND: Micros = 20_000;
+/** A round is at least so long: shorter ones measure how threads take turns. */
+const LEAST_ROUND: Micros = 50_000;
 /** Threads take a turn before they give credit; added to the round trip. */
 const TURN: Micros = 5_000;
-export const FIRST_WINDOW: Bytes = 2 * 2 ** 20;
-const LEAST_WINDOW: Bytes = 512 * 1024;
+export const FIRST_WINDOW: Bytes = 4 * 2 ** 20;
+/** Bytes count when their whole frame has come: two frames more. */
+const FRAMES: Bytes = 512 * 1024;
 const MOST_WINDOW: Bytes = 64 * 2 ** 20;
 
 export class Estimator {
@@ -26,6 +27,8 @@ export class Estimator {
   #since: Micros | undefined;
   #from: Bytes = 0;
   #ranDry = false;
+  /** Whether there was a round in which there was always enough to send. */
+  #full = false;
 
   /** A message went there and back. */
   trip(micros: Micros): void {
@@ -40,6 +43,7 @@ export class Estimator {
     const micros = now - this.#since!;
     if (bytes === this.#from || micros < Math.max(LEAST_ROUND, this.#trip)) return;
     const rate = (bytes - this.#from) / micros;
+    this.#full ||= !this.#ranDry;
     if (!this.#ranDry || rate > this.#best) {
       this.#rounds.push(rate);
       if (this.#rounds.length > ROUNDS) this.#rounds.shift();
@@ -60,16 +64,17 @@ export class Estimator {
 
   /** How many bytes should be under way. */
   window(): Bytes {
-    if (this.#rounds.length === 0) return FIRST_WINDOW;
     const product = this.#best * (this.#trip + TURN);
-    return Math.min(MOST_WINDOW, Math.max(LEAST_WINDOW, Math.round(2 * product)));
+    const window = FRAMES + Math.round(2 * product);
+    return Math.min(MOST_WINDOW, this.#full ? window : Math.max(FIRST_WINDOW, window));
   }
 
   get #trip(): Micros {
     return this.#trips.length === 0 ? 0 : Math.min(...this.#trips);
   }
   get #best(): number {
-    return this.#rounds.length === 0 ? 0 : Math.max(...this.#rounds);
+    const [best = 0, second = best] = [...this.#rounds].sort((a, b) => b - a);
+    return second;
   }
   #begin(now: Micros, bytes: Bytes): void {
     this.#since = now;

@@ -20,8 +20,10 @@ import { FRAME_BYTES } from "../message.ts";
 
 export const WIRE_VERSION = 1;
 export const PREFIX_BYTES = FRAME_BYTES;
-/** The most bytes of a body in one frame. Pieces of one parcel may go over several sockets. */
+/** The most bytes of a body in one frame. */
 export const PIECE_BYTES = 256 * 1024;
+/** The same where pieces go over several sockets: small, so that all of them have work. */
+export const SHARED_PIECE_BYTES = 64 * 1024;
 /** The most bytes of a head. */
 export const HEAD_BYTES = 16 * 1024 * 1024;
 

@@ -72,10 +72,16 @@ export function trust(stream: Stream, hello: Hello): void {
   stream.reader.trust(hello.name, hello.checksum === 1, { head: HEAD_BYTES, own: PIECE_BYTES });
 }
 
-const WARM_FRAMES = 4;
+/** Of all streams together: about what a first tensor is. */
+const WARM_BYTES = 2 * 2 ** 20;
 
-/** Sends bytes that mean nothing, so that the first tensor finds a socket whose window is open. */
-export function warm(stream: Stream): void {
+/**
+ * Sends bytes that mean nothing on one of so many streams, so that the first tensor finds sockets whose windows are
+ * open. One stream alone opens its window as it goes.
+ */
+export function warm(stream: Stream, streams: number): void {
+  if (streams === 1) return;
   const nothing = new Uint8Array(PIECE_BYTES);
-  for (let n = 0; n < WARM_FRAMES; n++) stream.tell(internal(WARM, {}, [nothing]));
+  for (let left = WARM_BYTES / streams; left > 0; left -= PIECE_BYTES)
+    stream.tell(internal(WARM, {}, [nothing.subarray(0, left)]));
 }

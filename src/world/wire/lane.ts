@@ -17,8 +17,15 @@ export interface LaneListener {
   left(): void;
   /** The peer has said goodbye: it sends nothing more here. */
   finished(): void;
-  /** The peer may be told that so many bytes were taken since the beginning. */
-  took(bytes: Bytes): void;
+  /** The peer may be told this. */
+  took(credit: Credit): void;
+}
+
+/** Bytes of frames since the beginning. */
+export interface Credit {
+  readonly came: Bytes;
+  /** In order: what came behind a gap does not count. */
+  readonly taken: Bytes;
 }
 
 /** Something that can fall silent alone: a socket, a port. */
@@ -38,15 +45,16 @@ export interface Lane {
   finish(): void;
   /** Bytes that wait here or were given to the system and not yet taken. */
   readonly queued: Bytes;
-  /** Bytes that the peer has said it has taken; stays 0 where it does not say. */
+  /** Bytes that the peer has said it has. */
   readonly delivered: Bytes;
   /** Whether parcels wait for their turn now. */
   readonly busy: boolean;
   readonly carriers: readonly Carrier[];
   /** From now on this listener hears, first what came meanwhile. */
   listen(listener: LaneListener): void;
-  /** The peer has taken so many bytes; at most so many may be under way. Throws what is wrong with that. */
-  credit(taken: Bytes): void;
+  /** The peer has taken so many bytes. Throws what is wrong with that. */
+  credit(credit: Credit): void;
+  /** So many bytes may be under way. */
   allow(window: Bytes): void;
   /** Takes nothing more from the peer for now. */
   pause(): void;
@@ -54,3 +62,12 @@ export interface Lane {
   /** Ends at once, without a word to the listener. */
   destroy(): void;
 }
+
+/** Whether a peer may say this: what was sent, and never less than it said before. */
+export const isSound = ({ came, taken }: Credit, before: Credit, sent: Bytes): boolean =>
+  Number.isSafeInteger(came) &&
+  Number.isSafeInteger(taken) &&
+  came <= sent &&
+  taken <= came &&
+  came >= before.came &&
+  taken >= before.taken;

@@ -130,7 +130,7 @@ class Door {
       stream.tell(internal(WELCOME, introduction(this.#options, this.#limits.checksum)));
     }
     for (const lane of [lanes.control, lanes.bulk]) lane.begin(this.#limits.checksum);
-    if (streams.bulk.length > 1) streams.bulk.forEach(warm);
+    for (const stream of streams.bulk) warm(stream, streams.bulk.length);
     this.#options.accept(new LaneConnection(name, lanes, this.#limits));
   }
 

@@ -156,13 +156,14 @@ export class FrameReader {
   #readLengths(first: boolean, own: boolean): void {
     const [length, head] = [this.#u32(At.length), this.#u32(At.head)];
     const [body, offset] = [this.#u32(At.body), this.#u32(At.offset)];
+    const pieceBytes = own ? PIECE_BYTES : (this.assembly?.pieceBytes ?? PIECE_BYTES);
     const most = own ? this.#bounds.own : (this.assembly?.maxBody ?? 0);
     if (body > most) throw this.#malformed(`a body of ${body} bytes, of at most ${most}`, At.body);
     if (head > Math.min(this.#bounds.head, length) || head % 16 !== 0 || head > 0 !== first)
       throw this.#malformed(`a head of ${head} bytes`, At.head);
-    if (first ? offset !== 0 : offset === 0 || offset >= body || offset % PIECE_BYTES !== 0)
+    if (first ? offset !== 0 : offset === 0 || offset >= body || offset % pieceBytes !== 0)
       throw this.#malformed(`a piece at ${offset} of ${body}`, At.offset);
-    if (length - head !== Math.min(PIECE_BYTES, body - offset))
+    if (length - head !== Math.min(pieceBytes, body - offset))
       throw this.#malformed(`a frame of ${length} bytes`, At.length);
     this.#number = this.#u32(At.number);
     this.#at = offset;
@@ -199,7 +200,7 @@ export class FrameReader {
 
   /** On one of several sockets a piece comes once, and behind those that were sent before it. */
   #requireProgress(incoming: Incoming): void {
-    const piece = this.#at / PIECE_BYTES;
+    const piece = this.#at / this.assembly!.pieceBytes;
     if (incoming.pieces[piece] === 1)
       throw this.#malformed(`a piece at ${this.#at} for the second time`, At.offset);
     incoming.pieces[piece] = 1;

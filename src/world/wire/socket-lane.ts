@@ -8,12 +8,12 @@ import type { Bytes } from "../../core/units.ts";
 import { Assembly, MOST_CREDIT } from "./assembly.ts";
 import type { Parcel } from "./contract.ts";
 import { malformed, peerGone } from "./errors.ts";
-import type { Lane, LaneListener, LaneParcel } from "./lane.ts";
+import { type Credit, isSound, type Lane, type LaneListener, type LaneParcel } from "./lane.ts";
 import { NODE } from "./machine.ts";
 import type { Limits } from "./options.ts";
 import { Stream } from "./stream.ts";
 import { ALIVE, GOODBYE, internal } from "./words.ts";
-import { FrameWriter, nextFrameBytes, type Outgoing } from "./writer.ts";
+import { FrameWriter, type Outgoing } from "./writer.ts";
 
 /** Bytes given to one socket at once. */
 const BATCH_BYTES = 1024 * 1024;
@@ -46,7 +46,7 @@ export function lanesOf(
 export class SocketLane implements Lane {
   readonly carriers: readonly Stream[];
   readonly #assembly: Assembly;
-  readonly #writer = new FrameWriter(NODE);
+  readonly #writer: FrameWriter;
   readonly #windowed: boolean;
   #listener: LaneListener | undefined;
   /** What came while nobody listened. */
@@ -58,12 +58,12 @@ export class SocketLane implements Lane {
   #scheduled = false;
   #yielded = false;
   #first = 0;
-  /** Bytes of frames given to the system, and those that the peer has taken. */
+  /** Bytes of frames given to the system, and those that the peer has. */
   #sent = 0;
-  #delivered = 0;
+  #delivered: Credit = { came: 0, taken: 0 };
   #window = Number.POSITIVE_INFINITY;
-  /** Bytes that the peer was told were taken. */
-  #credited = 0;
+  /** What the peer was told. */
+  #credited: Credit = { came: 0, taken: 0 };
   #creditDue: NodeJS.Timeout | undefined;
   #paused = false;
   #finishing = false;
@@ -78,7 +78,7 @@ export class SocketLane implements Lane {
     this.#assembly = new Assembly(NODE, bounds, (parcel) =>
       this.#hand((listener) => listener.arrived(parcel)),
     );
-    this.#writer.alone = count > 1;
+    this.#writer = new FrameWriter(NODE, count > 1);
     this.carriers =
       typeof streams === "number" ? Array.from({ length: count }, () => new Stream(peer)) : streams;
     for (const stream of this.carriers) stream.reader.assembly = this.#assembly;
@@ -103,7 +103,7 @@ export class SocketLane implements Lane {
     return this.carriers.reduce((sum, stream) => sum + stream.queued, this.#queued);
   }
   get delivered(): Bytes {
-    return this.#delivered;
+    return this.#delivered.came;
   }
   get busy(): boolean {
     return this.#next < this.#queue.length;
@@ -140,11 +140,10 @@ export class SocketLane implements Lane {
     if (!this.busy) this.#sayGoodbye();
   }
 
-  credit(taken: Bytes): void {
-    const sound = Number.isSafeInteger(taken) && taken >= this.#delivered && taken <= this.#sent;
-    if (!sound || !this.#windowed)
-      throw malformed(this.#peer, `credit for ${taken} bytes of ${this.#sent}`, 0);
-    this.#delivered = taken;
+  credit(credit: Credit): void {
+    if (!this.#windowed || !isSound(credit, this.#delivered, this.#sent))
+      throw malformed(this.#peer, `credit for ${credit.taken} and ${credit.came} bytes`, 0);
+    this.#delivered = credit;
     this.#pump();
   }
 
@@ -210,9 +209,8 @@ export class SocketLane implements Lane {
   readonly #source = (into: Uint8Array[]): Bytes => {
     const parcel = this.#queue[this.#next];
     if (parcel === undefined) return 0;
-    const bytes = nextFrameBytes(parcel);
-    const underWay = this.#sent - this.#delivered;
-    if (this.#windowed && underWay > 0 && underWay + bytes > this.#window) return 0;
+    const bytes = this.#writer.nextBytes(parcel);
+    if (this.#windowed && !this.#may(bytes)) return 0;
     if (this.#writer.next(parcel, into)) this.#next++;
     this.#sent += bytes;
     if (this.#next === this.#queue.length || this.#next > 1024) {
@@ -221,6 +219,14 @@ export class SocketLane implements Lane {
     }
     return bytes;
   };
+
+  /** Whether so many bytes more fit in the window, and in what the peer holds while there are gaps. */
+  #may(bytes: Bytes): boolean {
+    const underWay = this.#sent - this.#delivered.came;
+    if (underWay > 0 && underWay + bytes > this.#window) return false;
+    const held = this.#sent - this.#delivered.taken;
+    return held === 0 || held + bytes <= MOST_CREDIT;
+  }
 
   #left(bytes: Bytes): void {
     this.#queued -= bytes;
@@ -237,9 +243,10 @@ export class SocketLane implements Lane {
 
   #read(): void {
     if (!this.#windowed) return;
-    if (this.#assembly.came - this.#credited > MOST_CREDIT)
+    const { came } = this.#assembly;
+    if (came - this.#credited.taken > MOST_CREDIT)
       throw malformed(this.#peer, `${MOST_CREDIT} bytes without credit`, 0);
-    const due = this.#assembly.taken - this.#credited;
+    const due = came - this.#credited.came;
     if (due >= CREDIT_BYTES) this.#giveCredit();
     else if (due > 0) this.#creditDue ??= setTimeout(() => this.#giveCredit(), CREDIT_MILLIS);
   }
@@ -247,10 +254,11 @@ export class SocketLane implements Lane {
   #giveCredit(): void {
     clearTimeout(this.#creditDue);
     this.#creditDue = undefined;
-    const { taken } = this.#assembly;
-    if (this.#paused || this.#over || !this.#windowed || taken === this.#credited) return;
-    this.#credited = taken;
-    this.#hand((listener) => listener.took(taken));
+    const { credit } = this.#assembly;
+    if (this.#paused || this.#over || !this.#windowed) return;
+    if (credit.came === this.#credited.came && credit.taken === this.#credited.taken) return;
+    this.#credited = credit;
+    this.#hand((listener) => listener.took(credit));
   }
 
   #told(message: LaneParcel, stream: Stream): void {

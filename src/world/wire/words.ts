@@ -14,7 +14,7 @@ export const ALIVE = "alive";
 /** PING {id} is answered at once by PONG {id}. */
 export const PING = "ping";
 export const PONG = "pong";
-/** CREDIT {taken}: bytes of bulk that were taken since the beginning. */
+/** CREDIT {came, taken}: bytes of bulk that have come since the beginning, and in order (assembly.ts). */
 export const CREDIT = "credit";
 
 const NOBODY = "" as NodeId;

@@ -10,6 +10,7 @@ import {
   type Machine,
   PIECE_BYTES,
   PREFIX_BYTES,
+  SHARED_PIECE_BYTES,
   WIRE_VERSION,
 } from "./frame.ts";
 import { HeadWriter } from "./head.ts";
@@ -43,18 +44,21 @@ export class FrameWriter {
   #number = 0;
   /** Whether the frames of parcels begun from now on carry a checksum. */
   summed = true;
-  /** Whether each head is to be read without those before it: frames go over several sockets. */
-  alone = false;
+  /** Whether frames go over several sockets: each head must then be read without those before it. */
+  readonly #shared: boolean;
+  readonly #pieceBytes: Bytes;
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, shared = false) {
     this.#machine = machine;
+    this.#shared = shared;
+    this.#pieceBytes = shared ? SHARED_PIECE_BYTES : PIECE_BYTES;
   }
 
   /** Lays a parcel out. Parcels must be written in the order in which they were laid out. */
   begin(parcel: LaneParcel, internal: boolean): Outgoing {
     const { offsets, bytes } = layOut(parcel.payload.map((part) => part.byteLength));
     invariant(bytes < 2 ** 32, `a parcel of ${parcel.kind} takes ${bytes} bytes`);
-    const forget = this.#heads.forget(this.alone);
+    const forget = this.#heads.forget(this.#shared);
     const head = this.#heads.write(parcel);
     const headBytes = aligned(head.length);
     const inline = bytes <= INLINE_BYTES;
@@ -68,7 +72,7 @@ export class FrameWriter {
       });
     const flags =
       (forget ? Flag.forget : 0) | (internal ? Flag.internal : 0) | (this.summed ? Flag.summed : 0);
-    const more = Math.max(0, Math.ceil(bytes / PIECE_BYTES) - 1);
+    const more = Math.max(0, Math.ceil(bytes / this.#pieceBytes) - 1);
     const wireBytes = PREFIX_BYTES * (1 + more) + headBytes + bytes;
     const number = this.#number;
     this.#number = (number + 1) >>> 0;
@@ -76,10 +80,16 @@ export class FrameWriter {
     return { number, start, headBytes, pieces, bodyBytes: bytes, flags, wireBytes, ...progress };
   }
 
+  /** Bytes of the frame that `next` would append. */
+  nextBytes({ offset, headBytes, bodyBytes }: Outgoing): Bytes {
+    const piece = Math.min(this.#pieceBytes, bodyBytes - offset);
+    return PREFIX_BYTES + (offset === 0 ? headBytes : 0) + piece;
+  }
+
   /** Appends the next frame's buffers to `into`; answers whether it was the parcel's last. */
   next(parcel: Outgoing, into: Uint8Array[]): boolean {
     const first = parcel.offset === 0;
-    const length = Math.min(PIECE_BYTES, parcel.bodyBytes - parcel.offset);
+    const length = Math.min(this.#pieceBytes, parcel.bodyBytes - parcel.offset);
     const bytes = first ? parcel.start : this.#machine.small(PREFIX_BYTES);
     const headBytes = first ? parcel.headBytes : 0;
     const own = first ? Flag.first | parcel.flags : parcel.flags & ~Flag.forget;
@@ -121,10 +131,6 @@ export class FrameWriter {
     }
   }
 }
-
-/** Bytes of the frame that `next` would append. */
-export const nextFrameBytes = ({ offset, headBytes, bodyBytes }: Outgoing): Bytes =>
-  PREFIX_BYTES + (offset === 0 ? headBytes : 0) + Math.min(PIECE_BYTES, bodyBytes - offset);
 
 /** The parts as bytes, with zeros where the next begins at a multiple of 16. */
 function piecesOf(payload: readonly ArrayBufferView[], offsets: readonly number[]): Uint8Array[] {
