@@ -95,6 +95,7 @@ describe("cartel", () => {
     const target = INTRODUCTION[0]!;
     const mixtures = [target, ...INTRODUCTION.slice(1), target];
     const { marks } = await runCartel({
+      ...withOptions({ transfer: { helps: 1 } }),
       mixtures,
       bandwidth: 1e6,
       // Large portions: two at once would share the link.

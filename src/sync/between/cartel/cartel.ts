@@ -71,5 +71,9 @@ async function siteProgram(
   const model = request.createModel(world.random.stream("model"));
   const registry = service.open(world, scope);
   const around = new CartelSite({ world, site, request, options, model, registry, sketch }, scope);
-  await runSite({ world, site, request }, around, scope);
+  try {
+    await runSite({ world, site, request }, around, scope);
+  } finally {
+    await around.close();
+  }
 }

@@ -13,6 +13,8 @@ const share = z.number().min(0).max(1);
 export const NeedOptions = z.strictObject({
   /** A class is in need when its error is above what it was before the change by this. */
   rise: share.default(0.1),
+  /** And by so many standard deviations of chance. */
+  deviations: z.number().nonnegative().default(2),
   /** Labelled examples of it since: fewer say nothing. */
   minSamples: count.default(4),
 });
@@ -33,10 +35,12 @@ export const TransferOptions = z.strictObject({
   timeoutMs: z.number().positive().default(2_000),
   /** The acceptance test: errors on the own recent labelled window must fall by this at least, in shares of its rows. */
   margin: share.default(0.01),
+  /** Batches for which an accepted portion serves beside a shadow without it, to be taken back if it does harm. */
+  probation: count.default(5),
   /** Whether a neighbour's portion may be averaged with what the site has of the class, or replaces it. */
   blend: z.boolean().default(true),
   /** Neighbours that a site helps at once; others hear that it is busy. */
-  helps: count.default(1),
+  helps: count.default(4),
 });
 export type TransferOptions = z.infer<typeof TransferOptions>;
 

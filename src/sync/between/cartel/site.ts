@@ -20,6 +20,7 @@ import { Exclusive } from "./exclusive.ts";
 import { help } from "./helper.ts";
 import { chooseNeighbours, type Verdict } from "./neighbours.ts";
 import type { CartelOptions } from "./options.ts";
+import { Probation } from "./probation.ts";
 import type { Registry, SiteRecord } from "./registry/contract.ts";
 import { overallError } from "./registry/record.ts";
 import type { Sketch } from "./sketch.ts";
@@ -56,6 +57,9 @@ export class CartelSite implements Around {
   #episode: Episode | undefined;
   /** A search for help is under way. */
   #searching = false;
+  #probation: Probation | undefined;
+  /** Whose portion is on probation. */
+  #probationer: { readonly record: SiteRecord; readonly episode: Episode } | undefined;
   #quietUntil = 0;
   #sequence: Micros = 0;
   #trainFlops = 0;
@@ -86,9 +90,10 @@ export class CartelSite implements Around {
     return this.#exclusive.run(work);
   }
 
-  judged(batch: JudgedBatch, scope: Scope): void {
+  async judged(batch: JudgedBatch, scope: Scope): Promise<void> {
     const { world, options, sketch } = this.#parts;
     this.#batch = batch.batch;
+    await this.#judgeProbation(batch, scope);
     this.#window.push(batch);
     sketch?.observe(batch.dataset, batch.rows);
     const drift = this.#detector.observe(batch) === "drift";
@@ -102,11 +107,23 @@ export class CartelSite implements Around {
 
   async learn(batch: JudgedBatch, scope: Scope): Promise<number> {
     const { world, model } = this.#parts;
-    const learned = await world.spend(() => this.alone(() => model.learn(batch)), scope);
+    const learned = await world.spend(
+      () =>
+        this.alone(async () => {
+          const shadow = await this.#probation?.shadow.learn(batch);
+          return (await model.learn(batch)) + (shadow ?? 0);
+        }),
+      scope,
+    );
     const flops = learned + this.#testFlops;
     this.#testFlops = 0;
     this.#trainFlops += flops;
     return flops;
+  }
+
+  /** The stream has ended: nobody is judged any more. */
+  async close(): Promise<void> {
+    await this.#probation?.shadow.close();
   }
 
   #begin(): void {
@@ -117,7 +134,7 @@ export class CartelSite implements Around {
   }
 
   #seekHelp(scope: Scope): void {
-    if (!this.#episode || this.#searching) return;
+    if (!this.#episode || this.#searching || this.#probation) return;
     if (this.#batch > this.#episode.until) this.#episode = undefined;
     if (!this.#episode || this.#batch < this.#quietUntil) return;
     const { options } = this.#parts;
@@ -151,7 +168,7 @@ export class CartelSite implements Around {
       if (typeof result !== "string" && result.accepted) {
         const text = `${classesText(need)}: ${result.reason}; ${reason}`;
         mark(world, this.#batch, "accept", { peer: record.site, text });
-        this.#adopted(result);
+        this.#adopt(result, record, episode);
         return;
       }
       if (typeof result !== "string") episode.failed.add(record.node);
@@ -215,7 +232,7 @@ export class CartelSite implements Around {
     const counts = transfer.blend ? this.#window.all().counts : new Uint32Array(request.classes);
     const trial = {
       dataset: request.dataset,
-      batches: this.#window.rows(options.now),
+      batches: this.#window.seen(options.now),
       context: { classes: need, counts },
       margin: transfer.margin,
     };
@@ -228,12 +245,36 @@ export class CartelSite implements Around {
     return result ?? "the test did not end";
   }
 
-  /** The model is another one now: what was known of its errors no longer holds. */
-  #adopted({ wrong }: TrialResult): void {
+  /** The portion serves, on probation; what was known of the model's errors no longer holds. */
+  #adopt(result: TrialResult, record: SiteRecord, episode: Episode): void {
+    const { world, request, options } = this.#parts;
+    const shadow = request.createModel(world.random.stream("shadow"));
+    shadow.restore(result.saved);
+    this.#probation = new Probation(shadow, options.transfer.probation);
+    this.#probationer = { record, episode };
     this.#episode = undefined;
-    this.#window.rejudged(wrong);
+    this.#window.rejudged(result.wrong);
     this.#detector.reset();
     this.#report();
+  }
+
+  async #judgeProbation(batch: JudgedBatch, scope: Scope): Promise<void> {
+    const probation = this.#probation;
+    if (!probation || !this.#probationer) return;
+    const { world, model } = this.#parts;
+    this.#testFlops += await world.spend(() => this.alone(() => probation.judge(batch)), scope);
+    const { judgement, reason } = probation;
+    if (judgement === "open") return;
+    this.#probation = undefined;
+    if (judgement === "taken back") {
+      const { record, episode } = this.#probationer;
+      await this.alone(async () => model.restore(probation.shadow.save()));
+      this.#reject(`taken back: ${reason}`, record);
+      episode.failed.add(record.node);
+      if (this.#batch <= episode.until) this.#episode = episode;
+      this.#detector.reset();
+    }
+    await probation.shadow.close();
   }
 
   #report(): void {

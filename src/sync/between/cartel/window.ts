@@ -1,5 +1,7 @@
 /** The latest batches of a site, labelled and judged: what it tells of itself, compares, and tests portions on. */
 import type { JudgedBatch } from "../../site-loop.ts";
+import type { SeenBatch } from "./acceptance.ts";
+import type { NeedOptions } from "./options.ts";
 
 /** Counts by class. Length: the classes. */
 export interface ClassTally {
@@ -11,6 +13,8 @@ export interface ClassTally {
 interface Entry {
   readonly rows: Uint32Array;
   readonly counts: Uint32Array;
+  /** When it came, and by the present model where it has been judged anew. */
+  readonly first: Uint32Array;
   wrong: Uint32Array;
   /** Judged by a model that has been replaced since. */
   outdated: boolean;
@@ -32,13 +36,14 @@ export class SiteWindow {
     classCounts,
     classErrors,
   }: Pick<JudgedBatch, "rows" | "classCounts" | "classErrors">): void {
-    this.#entries.push({ rows, counts: classCounts, wrong: classErrors, outdated: false });
+    const wrong = classErrors;
+    this.#entries.push({ rows, counts: classCounts, first: wrong, wrong, outdated: false });
     if (this.#entries.length > this.#length) this.#entries.shift();
   }
 
-  /** Rows of the latest batches, oldest first. */
-  rows(latest: number): readonly Uint32Array[] {
-    return this.#entries.slice(-latest).map(({ rows }) => rows);
+  /** The latest batches, oldest first, with the errors that were made when they came. */
+  seen(latest: number): readonly SeenBatch[] {
+    return this.#entries.slice(-latest).map(({ rows, first }) => ({ rows, wrong: first }));
   }
 
   latest(batches: number): ClassTally {
@@ -81,18 +86,26 @@ export class SiteWindow {
   }
 }
 
-/** Classes whose error now is above what it was (nothing, where they are new) by `rise`, the worst first. */
+/**
+ * Classes whose error now is above what it was (nothing, where they are new) by `rise` and by more than chance, the worst
+ * first.
+ */
 export function classesInNeed(
   now: ClassTally,
   before: ClassTally,
-  { rise, minSamples }: { readonly rise: number; readonly minSamples: number },
+  { rise, minSamples, deviations }: NeedOptions,
 ): number[] {
   const excess = (c: number): number => {
-    if (now.counts[c]! < minSamples) return 0;
-    return now.errors[c]! - (before.counts[c]! > 0 ? before.errors[c]! : 0);
+    const [n, m] = [now.counts[c]!, before.counts[c]!];
+    if (n < minSamples) return 0;
+    const was = m > 0 ? before.errors[c]! : 0;
+    const both = (n * now.errors[c]! + m * was) / (n + m);
+    const chance = Math.sqrt(both * (1 - both) * (1 / n + (m > 0 ? 1 / m : 0)));
+    const more = now.errors[c]! - was;
+    return more > Math.max(rise, deviations * chance) ? more : 0;
   };
   const weight = (c: number): number => excess(c) * now.counts[c]!;
   return [...now.counts.keys()]
-    .filter((c) => excess(c) > rise)
+    .filter((c) => excess(c) > 0)
     .sort((a, b) => weight(b) - weight(a) || a - b);
 }

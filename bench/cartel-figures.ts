@@ -1,0 +1,202 @@
+/**
+ * The figures of Cartel in docs/systems.md: each workload, data set and model over several seeds in the simulated world,
+ * beside isolated and centralised (and federated) learning of the same streams; mean and standard deviation over seeds.
+ *
+ *   npx tsx bench/cartel-figures.ts [--data FOLDER] [--seeds 5] [--sites 10] [--batches 300] [--set mnist,nsl-kdd]
+ *     [--model svm,forest,graph] [--workload introduction,fluctuation,stationary] [--between cartel,none]
+ *     [--cartel '{"transfer":{"margin":0.02}}'] [--marks]
+ *
+ * Adaptation is that of src/run/stream-measures.ts: batches from a shift until the moving error is within two points of
+ * its later stable level. `faster` divides the mean of isolated learning by that of the row, seed by seed.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { executeRun, newShared } from "../src/run/execute.ts";
+import { moduleSource } from "../src/run/file/source.ts";
+import { resolveRun } from "../src/run/load.ts";
+import { compareRow } from "../src/run/rows.ts";
+import type { StreamMeasures } from "../src/run/stream-measures.ts";
+import { applyEvent, emptyView } from "../src/run/view.ts";
+import { machine } from "./harness.ts";
+
+const option = (name: string, otherwise: string): string => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? otherwise : (process.argv[at + 1] ?? otherwise);
+};
+const listed = (name: string, otherwise: string): string[] => option(name, otherwise).split(",");
+const DATA = option("data", process.env["PANGAEA_DATA"] ?? "../shared/data");
+const SEEDS = Number(option("seeds", "5"));
+const SITES = Number(option("sites", "10"));
+const BATCHES = Number(option("batches", "300"));
+const BATCH = Number(option("batch", "50"));
+const CARTEL = JSON.parse(option("cartel", "{}")) as object;
+
+const SETS: Record<string, { readonly data: object; readonly classes: number }> = {
+  mnist: { data: { kind: "idx", path: "mnist" }, classes: 5 },
+  "nsl-kdd": {
+    data: JSON.parse(option("nsl", '{"kind":"csv","path":"nsl-kdd"}')) as object,
+    classes: 3,
+  },
+};
+
+const MODELS: Record<string, object> = {
+  svm: { kind: "svm" },
+  forest: { kind: "forest", trees: 10 },
+  logistic: { kind: "logistic" },
+  "naive-bayes": { kind: "naive-bayes" },
+  graph: { kind: "graph", layers: ["flatten", { dense: 32 }, "relu", { dense: 10 }] },
+};
+
+const WORKLOADS: Record<string, object> = {
+  introduction: { kind: "introduction", at: 100, targets: 5, donors: 3 },
+  fluctuation: { kind: "fluctuation", at: 100, period: 50, targets: 5, donors: 3 },
+  gradual: { kind: "gradual", at: 100, span: 50, targets: 5, donors: 3 },
+  swap: { kind: "swap", at: 100 },
+  stationary: { kind: "stationary" },
+};
+
+const BETWEENS: Record<string, object> = {
+  cartel: { kind: "cartel", ...CARTEL },
+  none: { kind: "none" },
+  centralize: { kind: "centralize" },
+  federated: { kind: "federated" },
+};
+
+const shared = newShared();
+
+interface Row extends StreamMeasures {
+  readonly wanBytes: number;
+}
+
+async function once(
+  set: string,
+  model: string,
+  workload: string,
+  between: string,
+  seed: number,
+): Promise<Row> {
+  const { data, classes } = SETS[set]!;
+  const mixture =
+    workload === "stationary" && set !== "mnist"
+      ? { kind: "iid" }
+      : { kind: "classes", count: classes };
+  const { spec } = resolveRun(
+    moduleSource(
+      {
+        version: 1,
+        name: `${set} ${model} ${workload} ${between}`,
+        seed,
+        data: {
+          ...data,
+          stream: { batch: BATCH, batches: BATCHES, mixture, workload: WORKLOADS[workload] },
+        },
+        model: MODELS[model],
+        sites: { count: SITES, bandwidthMbps: 50, rttMs: 80, processor: { gflops: 1 } },
+        between: BETWEENS[between],
+        policy: { default: { records: between === "centralize" ? "may-move" : "stay" } },
+      },
+      "bench/cartel-figures.ts",
+    ),
+  );
+  const view = emptyView();
+  await executeRun(
+    spec,
+    {
+      roots: [DATA],
+      exists: async (path) => existsSync(path),
+      readFile: async (path) => readFileSync(path),
+      threads: 0,
+      signal: new AbortController().signal,
+      onEvent: (event) => {
+        applyEvent(view, event);
+        if (process.argv.includes("--marks") && event.type === "mark" && between === "cartel")
+          process.stdout.write(
+            `  ${event.batch} ${event.site} ${event.mark} ${event.peer ?? ""} ${event.text ?? ""}\n`,
+          );
+      },
+    },
+    shared,
+  );
+  const row = compareRow(view, spec);
+  return { ...row.streams!, wanBytes: row.wanBytes };
+}
+
+interface Spread {
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+function spread(values: readonly (number | null)[]): Spread {
+  const known = values.filter((value): value is number => value !== null);
+  const mean = known.reduce((all, value) => all + value, 0) / known.length;
+  const square = known.reduce((all, value) => all + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(square / Math.max(1, known.length - 1)) };
+}
+
+const text = ({ mean, deviation }: Spread, digits: number, unit = ""): string =>
+  Number.isNaN(mean) ? "" : `${mean.toFixed(digits)} ± ${deviation.toFixed(digits)}${unit}`;
+
+const HEAD = [
+  "data",
+  "model",
+  "workload",
+  "between",
+  "error, %",
+  "after shifts, %",
+  "adapted, %",
+  "adapts in, batches",
+  "faster than isolated",
+  "requests : accepted",
+  "false a 1,000",
+  "WAN kB",
+  "model kB",
+  "training MFLOP",
+];
+
+const line = (cells: readonly string[]): void => {
+  process.stdout.write(`| ${cells.join(" | ")} |\n`);
+};
+
+process.stdout.write(
+  `${SITES} sites x ${BATCHES} batches of ${BATCH}, ${SEEDS} seeds; ${machine()}\n\n`,
+);
+line(HEAD);
+line(HEAD.map(() => "---"));
+for (const set of listed("set", "mnist,nsl-kdd"))
+  for (const model of listed("model", "svm,forest,graph"))
+    for (const workload of listed("workload", "introduction,fluctuation,stationary")) {
+      const rows = new Map<string, Row[]>();
+      const betweens = listed("between", "cartel,none,centralize");
+      for (const between of betweens) {
+        const of: Row[] = [];
+        for (let seed = 1; seed <= SEEDS; seed++)
+          of.push(await once(set, model, workload, between, seed));
+        rows.set(between, of);
+      }
+      for (const [between, of] of rows) {
+        const alone = rows.get("none");
+        // A site that adapts within the batch of the shift itself counts as one batch.
+        const faster = of.map(({ adaptationBatches }, i) =>
+          adaptationBatches === null
+            ? null
+            : (alone?.[i]?.adaptationBatches ?? Number.NaN) / Math.max(1, adaptationBatches),
+        );
+        const share = (pick: (row: Row) => number | null): string =>
+          text(spread(of.map((row) => (pick(row) === null ? null : 100 * pick(row)!))), 1);
+        line([
+          set,
+          model,
+          workload,
+          between,
+          share((row) => row.error),
+          share((row) => row.errorAfterShifts),
+          share((row) => row.adapted),
+          text(spread(of.map((row) => row.adaptationBatches)), 1),
+          text(spread(faster), 1, "x"),
+          `${text(spread(of.map((row) => row.requests)), 1)} : ${text(spread(of.map((row) => row.accepted)), 1)}`,
+          text(spread(of.map((row) => row.falseRequestsPer1000)), 2),
+          text(spread(of.map((row) => row.wanBytes / 1e3)), 1),
+          text(spread(of.map((row) => row.modelBytes / 1e3)), 1),
+          text(spread(of.map((row) => row.trainFlops / 1e6)), 1),
+        ]);
+      }
+    }
