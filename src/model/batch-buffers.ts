@@ -29,8 +29,8 @@ export interface BatchBuffers {
   readonly feeds: Tensors;
   /** Targets of the rows gathered last: one-hot classes or numbers (dense), or the next tokens (text). */
   readonly targets: Float32Array | BigInt64Array;
-  /** Puts rows[start .. start + count) at the beginning. */
-  gather(rows: Uint32Array, start: number, count: number): void;
+  /** Puts rows[start .. start + count) at the beginning. `of` is a data set of the same shape and format. */
+  gather(of: GraphDataset, rows: Uint32Array, start: number, count: number): void;
 }
 
 /** Only what `graph` reads is among the feeds. */
@@ -51,7 +51,10 @@ export function batchBuffers(
     return {
       feeds: tensors,
       targets,
-      gather: (rows, start, count) => gatherTokens(data, rows, start, count, inputs, targets),
+      gather: (of, rows, start, count) => {
+        invariant(of.kind === "text", "a graph that reads tokens reads no features");
+        gatherTokens(of, rows, start, count, inputs, targets);
+      },
     };
   }
   const width = Math.max(1, data.classes);
@@ -63,7 +66,10 @@ export function batchBuffers(
   return {
     feeds: tensors,
     targets: rows.targets,
-    gather: (of, start, count) => gather(data, of, start, count, rows),
+    gather: (of, taken, start, count) => {
+      invariant(of.kind === "dense", "a graph that reads features reads no tokens");
+      gather(of, taken, start, count, rows);
+    },
   };
 }
 

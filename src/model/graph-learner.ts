@@ -132,7 +132,7 @@ export class GraphLearner implements Learner {
     const train = await this.#training.get(`${objective} ${keyOf(examples, data)}`, () =>
       this.#loadTraining(engine, objective, examples, data),
     );
-    train.batch.gather(batch.rows, 0, examples);
+    train.batch.gather(data, batch.rows, 0, examples);
     train.randoms.draw(this.#seed, `draw/${worker}/${clock}`);
     const feeds = { ...train.feeds, ...this.#parameters.read(engine, parameters) };
     if (train.updates.size < this.layout.tensors.length) this.#updates.clear(out);
@@ -158,7 +158,7 @@ export class GraphLearner implements Learner {
       const judge = await this.#judging.get(keyOf(size, data), () =>
         this.#loadJudging(engine, size, data),
       );
-      judge.batch.gather(batch.rows, start, count);
+      judge.batch.gather(data, batch.rows, start, count);
       await judge.program.run({ ...judge.feeds, ...bound }, judge.fetches);
       for (let i = 0; i < count; i++) totals.lossSum += judge.losses[i] ?? 0;
       this.#metric.add(judge.output, judge.batch.targets, count, totals);

@@ -97,3 +97,51 @@ export async function prequential(
 
 export const allRows = (dataset: DenseDataset): Uint32Array =>
   Uint32Array.from({ length: dataset.rows }, (_, row) => row);
+
+/** Rows around one mean a class, of deviation 1, means `apart` from zero on average; labels uniform. */
+export function blobs(
+  seed: number,
+  { rows = 4000, classes = 5, features = 8, apart = 2 } = {},
+): DenseDataset {
+  const random = createRandom(seed);
+  const means = Float64Array.from({ length: classes * features }, () => apart * random.normal());
+  const labels = Int32Array.from({ length: rows }, () => random.integer(classes));
+  const values = new Float32Array(rows * features);
+  for (let i = 0; i < rows; i++)
+    for (let k = 0; k < features; k++)
+      values[i * features + k] = means[labels[i]! * features + k]! + random.normal();
+  const shape = [features];
+  return { kind: "dense", rows, shape, features: values, scale: 1, offset: 0, labels, classes };
+}
+
+/** Rows whose class is among these. */
+export const rowsOfClasses = (data: DenseDataset, classes: readonly number[]): Uint32Array =>
+  allRows(data).filter((row) => classes.includes(data.labels[row]!));
+
+/** Share of the rows that the model foretells. */
+export async function accuracyOn(
+  model: TailoredModel,
+  dataset: DenseDataset,
+  rows: Uint32Array,
+): Promise<number> {
+  const out = new Int32Array(rows.length);
+  await model.predict({ dataset, rows }, out);
+  return out.filter((c, i) => c === dataset.labels[rows[i]!]).length / rows.length;
+}
+
+/** Learns the rows in batches, without being asked first. */
+export async function learnAll(
+  model: TailoredModel,
+  dataset: DenseDataset,
+  rows: Uint32Array,
+  batchSize = 16,
+): Promise<void> {
+  for (let at = 0; at < rows.length; at += batchSize)
+    await model.learn({ dataset, rows: rows.subarray(at, at + batchSize) });
+}
+
+export const countsOf = (data: DenseDataset, rows: Uint32Array): Uint32Array => {
+  const counts = new Uint32Array(data.classes);
+  for (const row of rows) counts[data.labels[row]!]!++;
+  return counts;
+};

@@ -46,13 +46,14 @@ export class GraphPrograms {
     take: (results: readonly Float32Array[]) => void,
   ): Promise<Flops> {
     const result = this.#last.then(async () => {
-      const data = batch.dataset as DenseDataset;
+      // Without classes nothing is asked of labels: rows may bear none.
+      const data = { ...(batch.dataset as DenseDataset), classes: 0 };
       const { type, scale, offset } = formatOf(data);
       const size = batch.rows.length;
       const engine = await this.#runtime.engine();
       const key = `${size} ${type} ${scale} ${offset}`;
       const loaded = await this.#programs.get(key, () => this.#load(size, data));
-      loaded.batch.gather(batch.rows, 0, size);
+      loaded.batch.gather(data, batch.rows, 0, size);
       const bound = this.#parameters.read(engine, parameters);
       await loaded.program.run({ ...loaded.feeds, ...bound }, loaded.fetches);
       take(loaded.results);

@@ -1,6 +1,11 @@
 /**
  * Linear models that learn online, tailored to a site: a row of weights for each class that the site has met, and none
- * for others, so that a site with few classes has a small model. Portions are classes' rows.
+ * for others, so that a site with few classes has a small model.
+ *
+ * Portions are classes' rows, each with the mean features of the class's recent examples. The rows that the receiver has
+ * of other classes have never seen that class and may well claim its examples; they are moved, as little as need be, so
+ * that they do not claim their mean (Crammer et al., "Online passive-aggressive algorithms", JMLR 7, 2006). Without it the
+ * newcomer is foretold for half of its examples only, until they have learnt otherwise.
  */
 import type { Batch } from "../../core/dataset.ts";
 import type { Bytes, Flops } from "../../core/units.ts";
@@ -16,11 +21,35 @@ import { denseOf, labelOf, NonZeros } from "./rows.ts";
 class Row {
   /** Of the features, then the constant. */
   readonly values: Float32Array;
+  /** Mean features of the class's recent examples. */
+  readonly centre: Float32Array;
   scale = 1;
   steps = 0;
 
   constructor(features: number) {
     this.values = new Float32Array(features + 1);
+    this.centre = new Float32Array(features);
+  }
+
+  /** Moves the centre by `part` of the way to an example. */
+  meet({ places, values: x, count }: NonZeros, part: number): void {
+    const { centre } = this;
+    for (let i = 0; i < centre.length; i++) centre[i]! *= 1 - part;
+    for (let i = 0; i < count; i++) centre[places[i] as number]! += part * (x[i] as number);
+  }
+
+  /** Away from the centre of another class, until that scores -1 as an example against this row should. */
+  shun(centre: Float32Array): void {
+    const { values } = this;
+    let [score, squares] = [values[centre.length] as number, 1];
+    for (let i = 0; i < centre.length; i++) {
+      score += (values[i] as number) * (centre[i] as number);
+      squares += (centre[i] as number) ** 2;
+    }
+    if (score <= -1) return;
+    const step = (score + 1) / squares;
+    for (let i = 0; i < centre.length; i++) values[i]! -= step * (centre[i] as number);
+    values[centre.length]! -= step;
   }
 
   score({ places, values: x, count }: NonZeros): number {
@@ -77,7 +106,8 @@ export class LinearModel implements TailoredModel {
 
   bytes(): Bytes {
     let bytes = FRAME_BYTES + 8 * this.classes + this.classes;
-    for (const row of this.#rows) if (row) bytes += 4 + sparseBytes(row.values);
+    for (const row of this.#rows)
+      if (row) bytes += 4 + sparseBytes(row.values) + sparseBytes(row.centre);
     return bytes;
   }
 
@@ -102,7 +132,9 @@ export class LinearModel implements TailoredModel {
       x.read(data, row);
       this.#rows[label] ??= new Row(this.#shape.features);
       this.#recall.add(label, this.#score());
-      flops += 2 * x.count * (this.#known() + this.#step(label)) + 2 * x.count;
+      this.#rows[label]?.meet(x, 1 / (this.#recall.seen[label] as number));
+      flops +=
+        2 * x.count * (this.#known() + this.#step(label)) + 2 * x.count + this.#shape.features;
     }
     for (const row of this.#rows) row?.settle();
     this.version++;
@@ -138,6 +170,9 @@ export class LinearModel implements TailoredModel {
       if (own === undefined || had < this.#trusted) this.#rows[c] = row;
       else average(own, had, row, examples);
     }
+    for (const [c, { row }] of received)
+      for (let k = 0; k < this.classes; k++)
+        if (k !== c && !received.has(k)) this.#rows[k]?.shun(row.centre);
     this.version++;
   }
 
@@ -198,7 +233,7 @@ export class LinearModel implements TailoredModel {
   #portions(): ClassPortions {
     return new ClassPortions(this.#recall, (c) => {
       const row = this.#rows[c];
-      return row && 2 + 4 + 4 + sparseBytes(row.values);
+      return row && 2 + 4 + 4 + sparseBytes(row.values) + sparseBytes(row.centre);
     });
   }
 
@@ -242,13 +277,18 @@ export class LinearModel implements TailoredModel {
 /** The mean of two rows, by examples. */
 function average(own: Row, had: number, other: Row, has: number): void {
   const part = has / (had + has);
-  for (let i = 0; i < own.values.length; i++)
-    own.values[i]! += part * ((other.values[i] as number) - (own.values[i] as number));
+  const blend = (into: Float32Array, from: Float32Array): void => {
+    for (let i = 0; i < into.length; i++)
+      into[i]! += part * ((from[i] as number) - (into[i] as number));
+  };
+  blend(own.values, other.values);
+  blend(own.centre, other.centre);
 }
 
 function writeRow(writer: PortionWriter, row: Row): void {
   writer.u32(row.steps);
   writer.sparse(row.values);
+  writer.sparse(row.centre);
 }
 
 function readRow(reader: PortionReader, features: number): Row {
@@ -259,6 +299,7 @@ function readRow(reader: PortionReader, features: number): Row {
   const row = new Row(features);
   row.values.set(values);
   row.steps = steps;
+  row.centre.set(reader.sparse(features, "centre of a class"));
   return row;
 }
 
