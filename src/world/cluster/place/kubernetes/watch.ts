@@ -4,7 +4,6 @@
  * meanwhile.
  */
 import type { IncomingMessage } from "node:http";
-import { createInterface } from "node:readline";
 import { type Micros, SECOND } from "../../../../core/units.ts";
 import type { Timers } from "../../../bus/timers.ts";
 import { sleep } from "../../../bus/wait.ts";
@@ -92,6 +91,8 @@ export class PodWatch {
     const path = `${this.#path}${from}&timeoutSeconds=${WATCH_SECONDS}`;
     const stream = await this.#http.open("GET", path, undefined, true);
     this.#stream = stream;
+    // Stopped while the answer was under way.
+    if (this.#stopped) stream.destroy();
     const status = stream.statusCode ?? 0;
     if (status >= 300) {
       stream.destroy();
@@ -101,7 +102,7 @@ export class PodWatch {
     // Half a connection: the server ends a watch by itself before this.
     const late = this.#timers.after((WATCH_SECONDS + 30) * SECOND, () => stream.destroy());
     try {
-      for await (const line of createInterface({ input: stream })) {
+      for await (const line of linesOf(stream)) {
         const happening = JSON.parse(line) as Happening;
         if (happening.type === "ERROR") return;
         if (happening.type === "DELETED") this.#delete(happening.object);
@@ -123,5 +124,16 @@ export class PodWatch {
   #delete(pod: Pod): void {
     this.#pods.delete(pod.metadata.name);
     this.#listener.deleted(pod);
+  }
+}
+
+/** Line by line; ends with the stream, also when that is destroyed (readline's iterator would not). */
+async function* linesOf(stream: IncomingMessage): AsyncGenerator<string> {
+  let rest = "";
+  stream.setEncoding("utf8");
+  for await (const piece of stream as AsyncIterable<string>) {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines.filter((line) => line !== "");
   }
 }
