@@ -60,6 +60,8 @@ export class CopyObserver implements Observer {
   readonly #pending = new Map<number, Map<string, Pending>>();
   /** Copies that have left, and the first mark at which those count that have come back. */
   readonly #absent = new Map<string, number>();
+  /** The last mark that was told of. */
+  #latest = 0;
   /** Buffers of judged snapshots, to be used again. */
   readonly #free: Float32Array[] = [];
 
@@ -89,7 +91,11 @@ export class CopyObserver implements Observer {
     const before = Math.floor(part.clock / every);
     part.clock = clock;
     if (mark === before) return;
-    if (this.#absent.get(copy) === RETURNING) this.#absent.set(copy, mark);
+    if (this.#absent.get(copy) === RETURNING) {
+      // One that begins anew is judged when it has caught up with the others.
+      if (mark <= this.#latest) return;
+      this.#absent.set(copy, mark);
+    }
 
     const sighted = this.#pending.get(mark) ?? new Map<string, Pending>();
     this.#pending.set(mark, sighted);
@@ -125,6 +131,7 @@ export class CopyObserver implements Observer {
     const reached = counting.every((name) => sighted?.get(name)?.covered === length);
     if (!sighted || !reached || counting.length === 0) return;
     this.#pending.delete(mark);
+    this.#latest = Math.max(this.#latest, mark);
     const of = (name: string): Pending | undefined =>
       counting.includes(name) ? sighted.get(name) : undefined;
     this.#options.onSighting({ clock, snapshots: this.#snapshots(of) });

@@ -37,6 +37,7 @@ export async function agents(): Promise<Agents> {
         means: { roots: [""], threads: 0 },
         listen: { host: "127.0.0.1", port: 0 },
         advertise: undefined,
+        relayed: { servers: [server.url], seed: undefined, tls: undefined },
         ...options,
         signal: controller.signal,
         notify: (text) => {

@@ -51,6 +51,7 @@ export async function execute(
     readonly signal?: AbortSignal;
     readonly onEvent?: (event: RunEvent) => void;
     readonly cluster?: RunHost["cluster"];
+    readonly warn?: RunHost["warn"];
   } = {},
 ): Promise<Executed> {
   const events: RunEvent[] = [];
@@ -60,6 +61,7 @@ export async function execute(
     readFile: async () => ratingsFile(),
     threads: options.threads ?? 0,
     cluster: options.cluster,
+    warn: options.warn,
     signal: options.signal ?? new AbortController().signal,
     onEvent: (event) => {
       events.push(event);

@@ -32,7 +32,8 @@ export async function nodeCommand(options: NodeOptions, io: Io): Promise<number>
   const id = options.name ?? asWord(`${site}/${hostname()}-${process.pid}`).replaceAll(".", "-");
   const controller = new AbortController();
   const notify = (text: string): void => io.err(`${text}\n`);
-  const bus = await joinBus(options.nats ?? DEFAULT_NATS, id, access, (notice) => {
+  const servers = options.nats ?? DEFAULT_NATS;
+  const bus = await joinBus(servers, id, access, (notice) => {
     if (notice.type === "refused") notify(`NATS refuses to ${notice.operation} ${notice.subject}`);
     else notify(`NATS: ${notice.type}`);
     if (notice.type === "ended") controller.abort();
@@ -54,6 +55,7 @@ export async function nodeCommand(options: NodeOptions, io: Io): Promise<number>
       listen: addressOf(options.listen ?? "127.0.0.1"),
       advertise: options.advertise === undefined ? undefined : addressOf(options.advertise),
       credentials: access.tls,
+      relayed: { servers, seed: access.seed, tls: access.tls },
     });
   } finally {
     release();

@@ -12,7 +12,7 @@ import { join, type Member, openMembers } from "../bus/membership.ts";
 import { orderCheck } from "../bus/signed.ts";
 import type { Timers } from "../bus/timers.ts";
 import { machineMicros } from "../live/clock.ts";
-import type { HostAddress, HostSetup } from "../live/protocol.ts";
+import type { HostAddress, HostSetup, Relayed } from "../live/protocol.ts";
 import type { Credentials } from "../wire/options.ts";
 import { Assignment } from "./assignment.ts";
 import { COORDINATOR, type DoorAnswer, type Reserve } from "./orders.ts";
@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly listen: HostAddress;
   readonly advertise: HostAddress | undefined;
   readonly credentials: Credentials | undefined;
+  /** For hosts that cannot dial each other. */
+  readonly relayed: Relayed | undefined;
   /** Takes this run alone, and ends with it. */
   readonly once?: string | undefined;
   /** What there is to tell whoever runs it. */

@@ -2,6 +2,7 @@
  * A run at one agent: its host, the orders that it gets, what it says. The host outlives its coordinator: it goes on,
  * and what it says is kept, until another coordinator asks for it or nobody has led the run for a long time.
  */
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,7 +47,7 @@ export class Assignment {
     });
     const { bus, timers, notify } = options;
     this.#conveyor = new Conveyor({
-      ...{ bus, timers, subject: up(run), source: life },
+      ...{ bus, timers, subject: up(run), source: `${life}/${randomUUID()}` },
       onRefused: (error) => notify(`run ${run}: ${error.message}`),
     });
   }
@@ -94,9 +95,9 @@ export class Assignment {
 
   async #start({ host, names, token, task }: Extract<Down, { type: "start" }>): Promise<void> {
     if (this.#host || this.#ending !== undefined) return;
-    const { listen, advertise, credentials, means, version, notify } = this.#options;
+    const { listen, advertise, credentials, relayed, means, version, notify } = this.#options;
     this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
-    const meeting = { kind: "network" as const, listen, advertise, credentials };
+    const meeting = { kind: "network" as const, listen, advertise, credentials, relayed };
     const run = this.#run;
     const setup = { host, names, folder: this.#folder, run, token, version, meeting, means, task };
     const running = launch("processes", setup, (message) => this.#say({ type: "from", message }));

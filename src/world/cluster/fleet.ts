@@ -63,6 +63,9 @@ export class ClusterFleet implements Fleet {
   #wanted: Wanted | undefined;
   #crew: Crew | undefined;
   #closed = false;
+  #conveyors = 0;
+  /** To agents that were given back. */
+  readonly #farewells: Conveyor[] = [];
   #search: (host: number) => void = () => {};
   #hearing: Subscription | undefined;
   #deaf: (() => void) | undefined;
@@ -91,6 +94,7 @@ export class ClusterFleet implements Fleet {
   /** Gives back an agent that was reserved and not used. */
   release(agent: Member): void {
     const conveyor = this.#conveyor(agent);
+    this.#farewells.push(conveyor);
     conveyor.push(toBytes({ type: "release" } satisfies Down));
   }
 
@@ -123,8 +127,8 @@ export class ClusterFleet implements Fleet {
 
   async open(): Promise<void> {
     const { bus, run, roster } = this.#options;
-    const intake = new Intake((message, life) =>
-      this.#hands.get(life)?.hear(fromBytes(message) as Up),
+    const intake = new Intake((message, source) =>
+      this.#hands.get(source.slice(0, source.indexOf("/")))?.hear(fromBytes(message) as Up),
     );
     this.#hearing = await bus.serve(up(run), (batch) => {
       intake.take(batch);
@@ -155,6 +159,7 @@ export class ClusterFleet implements Fleet {
     this.#closed = true;
     for (const hand of this.#hands.values()) hand.order({ type: "release" });
     await Promise.all([...this.#hands.values()].map((hand) => hand.close()));
+    for (const conveyor of this.#farewells) conveyor.close();
     this.#deaf?.();
     this.#hearing?.close();
   }
@@ -167,8 +172,10 @@ export class ClusterFleet implements Fleet {
       const fits = this.#wanted && isCrew(dealNodes({ ...this.#wanted, nodes }, [agent]));
       if (!fits || (busy && !busy.over) || roster.suspected(agent.id)) continue;
       // It still has what was left of the host.
-      if (busy) this.release(agent);
-      else if ((await this.reserve(agent)) === undefined && !this.#closed) {
+      if (busy) {
+        this.#hands.delete(lifeOf(agent));
+        this.release(agent);
+      } else if ((await this.reserve(agent)) === undefined && !this.#closed) {
         this.#agents[host] = agent;
         listener(host);
         if (this.#hands.has(lifeOf(agent))) return true;
@@ -182,7 +189,7 @@ export class ClusterFleet implements Fleet {
     const { bus, timers, run, epoch, warn } = this.#options;
     const subject = down(agent.id, run);
     return new Conveyor({
-      ...{ bus, subject, timers, source: String(epoch) },
+      ...{ bus, subject, timers, source: `${epoch}.${++this.#conveyors}` },
       seal: (batch) => this.#sign(subject, batch),
       onRefused: (error) => warn(`${agent.id} refuses orders: ${error.message}`),
     });

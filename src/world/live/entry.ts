@@ -6,14 +6,16 @@ import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
+import type { Connection } from "../wire/contract.ts";
 import { Member } from "./member.ts";
-import { type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
+import { type HostPort, type HostSetup, portable, type Relayed, type ToHost } from "./protocol.ts";
 
 /** The exit code of a process whose parent is gone. */
 const ORPHANED = 70;
 /** Of the run; who is left behind takes it away. */
 let folder: string | undefined;
 const RUN_PART = new URL("../../run/live-host.js", import.meta.url).href;
+const RELAY_PART = new URL("../cluster/peer.js", import.meta.url).href;
 
 /** How a host reaches files. */
 export const hostFiles = {
@@ -52,12 +54,22 @@ function processPort(): HostPort {
   };
 }
 
+/** What hosts of a cluster have beside, where they cannot dial each other: loaded by its address, too. */
+async function relayOf(setup: HostSetup): Promise<ConstructorParameters<typeof Member>[2]> {
+  const { meeting } = setup;
+  if (meeting.kind !== "network" || !meeting.relayed) return undefined;
+  const { peerRelay } = (await import(RELAY_PART)) as {
+    peerRelay(setup: HostSetup, relayed: Relayed): (host: number) => Promise<Connection>;
+  };
+  return peerRelay(setup, meeting.relayed);
+}
+
 async function begin(setup: HostSetup, port: HostPort): Promise<void> {
   try {
     const part = (await import(RUN_PART)) as {
       runHost(member: Member, files: HostFiles): Promise<void>;
     };
-    await part.runHost(new Member(setup, port), hostFiles);
+    await part.runHost(new Member(setup, port, await relayOf(setup)), hostFiles);
   } catch (error) {
     port.post({ type: "failed", failure: portable(error) });
   }

@@ -16,6 +16,13 @@ export interface HostAddress {
   readonly port: number;
 }
 
+/** The bus over which hosts reach each other that cannot dial each other. */
+export interface Relayed {
+  readonly servers: readonly string[];
+  readonly seed: string | undefined;
+  readonly tls: Credentials | undefined;
+}
+
 /** How the hosts of a run find each other. */
 export type Meeting =
   /** Threads: a channel to each other host, by its number. */
@@ -31,6 +38,7 @@ export type Meeting =
       readonly advertise: HostAddress | undefined;
       /** Required beyond loopback. */
       readonly credentials: Credentials | undefined;
+      readonly relayed: Relayed | undefined;
     };
 
 /** What a host gets when it starts. */
