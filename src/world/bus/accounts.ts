@@ -4,7 +4,7 @@
  * A role's key may be shared by all nodes of the role, or made per site. NATS does not check where JetStream delivers
  * what a client watches: orders are therefore signed (`signed.ts`).
  */
-import { nkeys } from "@nats-io/transport-node";
+import { nkeys } from "@nats-io/nats-core";
 import { decodeText } from "./frame.ts";
 import { MEMBERS } from "./membership.ts";
 

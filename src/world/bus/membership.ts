@@ -4,13 +4,13 @@
  * deadline is suspected, for twice that it has left. While a watcher does not hear its own beat either, the bus
  * is what is silent, and nobody is suspected. Only durations are used, never a clock's time.
  */
-import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { invariant } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Bus, Change, KeyValue, Revision } from "./contract.ts";
 import { BusError } from "./errors.ts";
 import { decodeJson, encodeJson } from "./frame.ts";
+import { freshName } from "./fresh.ts";
 import { LearnedDeadline } from "./learned.ts";
 import type { Timers } from "./timers.ts";
 
@@ -60,7 +60,7 @@ export async function join(
   options: { readonly timers: Timers; readonly everyMicros: Micros },
 ): Promise<Membership> {
   const { timers, everyMicros } = options;
-  const incarnation = randomUUID();
+  const incarnation = freshName();
   let beat = 0;
   let stop: (() => void) | undefined;
   let ended = false;

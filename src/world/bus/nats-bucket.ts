@@ -4,7 +4,8 @@
  * JSON, so this file asks them itself: with our deadlines, and with a message id on every write, by which the
  * server knows a repeated one. What the server made of a bucket's settings is read back.
  */
-import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import { headers, type MsgHdrs } from "@nats-io/nats-core";
+import { fromBase64 } from "./base64.ts";
 import type {
   BucketOptions,
   Change,
@@ -15,7 +16,7 @@ import type {
   Subscription,
 } from "./contract.ts";
 import { BusError, bucketDiffers, unavailable } from "./errors.ts";
-import { decodeJson, encodeJson } from "./frame.ts";
+import { decodeJson, decodeText, encodeJson } from "./frame.ts";
 import { checkFilter, checkSize } from "./memory-bucket.ts";
 import { checkBucket, checkDomain, checkKey } from "./names.ts";
 import { API, type ApiError, translateApi } from "./nats-errors.ts";
@@ -156,8 +157,8 @@ export class BucketApi {
     );
     if (!("message" in found)) return undefined;
     const { seq, hdrs = "", data = "" } = found.message;
-    const deleted = /^KV-Operation: *(DEL|PURGE)/im.test(Buffer.from(hdrs, "base64").toString());
-    const value = deleted ? undefined : new Uint8Array(Buffer.from(data, "base64"));
+    const deleted = /^KV-Operation: *(DEL|PURGE)/im.test(decodeText(fromBase64(hdrs) ?? NOTHING));
+    const value = deleted ? undefined : (fromBase64(data) ?? NOTHING);
     return { key, value, revision: seq };
   }
 

@@ -9,7 +9,7 @@ import {
   RequestError,
   TimeoutError,
   UserAuthenticationExpiredError,
-} from "@nats-io/transport-node";
+} from "@nats-io/nats-core";
 import { PangaeaError } from "../../core/errors.ts";
 import {
   BusError,

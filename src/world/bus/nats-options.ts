@@ -4,7 +4,7 @@ import {
   credsAuthenticator,
   nkeyAuthenticator,
   nkeys,
-} from "@nats-io/transport-node";
+} from "@nats-io/nats-core";
 import { InputError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import { encodeText } from "./frame.ts";
@@ -50,6 +50,7 @@ export interface NatsOptions {
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/;
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
 
 /** Servers as the client wants them. @throws InputError BUS_PLAIN, BUS_ADDRESS */
 export function checkServers({ servers, tls }: NatsOptions): string[] {
@@ -61,7 +62,7 @@ export function checkServers({ servers, tls }: NatsOptions): string[] {
     if (url.username !== "" || url.password !== "") {
       throw bad("BUS_ADDRESS", `a secret in the address of ${url.hostname}`, "give it as a file");
     }
-    if (!tls && url.protocol !== "tls:" && !LOOPBACK.test(url.hostname)) {
+    if (!tls && url.protocol !== "tls:" && !isLoopback(url.hostname)) {
       const plain = `${url.hostname} would be reached without TLS`;
       throw bad("BUS_PLAIN", plain, "tls:// and certificates; plain connections are for loopback");
     }

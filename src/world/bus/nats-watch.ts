@@ -3,7 +3,7 @@
  * revision, and the consumer's own count. A gap in the count, a missing heartbeat or a reconnection starts a new
  * consumer behind the last revision told; what was told is not told again.
  */
-import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { createInbox, type Msg, type NatsConnection } from "@nats-io/nats-core";
 import { type Micros, SECOND } from "../../core/units.ts";
 import type { Change, KeyFilter, Revision, Subscription } from "./contract.ts";
 import { timedOut } from "./errors.ts";

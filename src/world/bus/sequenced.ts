@@ -5,12 +5,12 @@
  * stream refuses it (BUS_STREAM_LOST), and a sender that gave up stays given up, since nothing after a hole may
  * be delivered. A new sender is a new stream.
  */
-import { randomUUID } from "node:crypto";
 import type { Scope } from "../../core/scope.ts";
 import { MILLISECOND, type Micros } from "../../core/units.ts";
 import type { Bus, Subscription } from "./contract.ts";
 import { BusError } from "./errors.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
+import { freshName } from "./fresh.ts";
 import { LearnedDeadline } from "./learned.ts";
 import type { Timers } from "./timers.ts";
 import { retrying } from "./wait.ts";
@@ -42,7 +42,7 @@ export class SequencedSender {
   readonly #bus: Bus;
   readonly #subject: string;
   readonly #options: SenderOptions;
-  readonly #stream = randomUUID();
+  readonly #stream = freshName();
   readonly #roundTrip = new LearnedDeadline(FIRST_ROUND_TRIP);
   readonly #open = new Set<number>();
   #sequence = 0;

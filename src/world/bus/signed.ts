@@ -4,7 +4,8 @@
  * order carries its run, role, subject, epoch and number, signed with the role's key (Ed25519, by nkeys); whoever
  * obeys checks all of them, and takes each number once.
  */
-import { nkeys } from "@nats-io/transport-node";
+import { nkeys } from "@nats-io/nats-core";
+import { fromBase64, toBase64 } from "./base64.ts";
 import { BusError } from "./errors.ts";
 import { EpochGate } from "./fence.ts";
 import { decodeFrame, encodeFrame, encodeText } from "./frame.ts";
@@ -41,7 +42,7 @@ export function orderSigner(
   return (subject, data) => {
     const { run, role, epoch } = source;
     const claims: Claims = { run, role, subject, epoch, number: ++number };
-    const signature = Buffer.from(pair.sign(signedBytes(claims, data))).toString("base64");
+    const signature = toBase64(pair.sign(signedBytes(claims, data)));
     return encodeFrame({ ...claims, signature }, data);
   };
 }
@@ -63,8 +64,8 @@ export function orderCheck(
     const whole = Number.isSafeInteger(epoch) && Number.isSafeInteger(number);
     if (!decoded || !whole || typeof signature !== "string") throw unsigned(subject);
     const claims = { ...expected, subject, epoch: epoch as number, number: number as number };
-    const given = new Uint8Array(Buffer.from(signature, "base64"));
-    if (given.length !== 64 || !pair.verify(signedBytes(claims, decoded.data), given)) {
+    const given = fromBase64(signature);
+    if (given?.length !== 64 || !pair.verify(signedBytes(claims, decoded.data), given)) {
       throw unsigned(subject);
     }
     gate.accept(claims.epoch);
