@@ -22,7 +22,7 @@ import { chooseNeighbours, type Verdict } from "./neighbours.ts";
 import type { CartelOptions } from "./options.ts";
 import { Probation } from "./probation.ts";
 import type { Registry, SiteRecord } from "./registry/contract.ts";
-import { overallError } from "./registry/record.ts";
+import { overallError, siteOfNode } from "./registry/record.ts";
 import type { Sketch } from "./sketch.ts";
 import { Transfer } from "./transfer.ts";
 import { type ClassTally, classesInNeed, SiteWindow } from "./window.ts";
@@ -58,8 +58,8 @@ export class CartelSite implements Around {
   /** A search for help is under way. */
   #searching = false;
   #probation: Probation | undefined;
-  /** Whose portion is on probation. */
-  #probationer: { readonly record: SiteRecord; readonly episode: Episode } | undefined;
+  /** Whose portions are on probation, together. */
+  #probationers: { readonly nodes: NodeId[]; readonly episode: Episode } | undefined;
   #quietUntil = 0;
   #sequence: Micros = 0;
   #trainFlops = 0;
@@ -138,11 +138,7 @@ export class CartelSite implements Around {
     if (this.#batch > this.#episode.until) this.#episode = undefined;
     if (!this.#episode || this.#batch < this.#quietUntil) return;
     const { options } = this.#parts;
-    const need = classesInNeed(
-      this.#window.latest(options.now),
-      this.#episode.before,
-      options.need,
-    );
+    const need = this.#need(this.#episode);
     if (need.length === 0) return;
     const episode = this.#episode;
     this.#searching = true;
@@ -156,23 +152,36 @@ export class CartelSite implements Around {
     });
   }
 
-  /** Asks the neighbours, best first, until a portion is accepted. */
+  #need({ before }: Episode): readonly number[] {
+    const { now, need } = this.#parts.options;
+    return classesInNeed(this.#window.latest(now), before, need);
+  }
+
+  /** Asks the neighbours, best first, until no class is in need any more. */
   async #search(episode: Episode, need: readonly number[], scope: Scope): Promise<void> {
     const { world } = this.#parts;
     mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
     const verdicts = await this.#neighbours(need, scope);
     const kept = verdicts.filter(({ kept, record }) => kept && !episode.failed.has(record.node));
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
+    let left = need;
     for (const { record, reason } of kept) {
-      const result = await this.#try(record.node, need, scope);
-      if (typeof result !== "string" && result.accepted) {
-        const text = `${classesText(need)}: ${result.reason}; ${reason}`;
-        mark(world, this.#batch, "accept", { peer: record.site, text });
-        this.#adopt(result, record, episode);
-        return;
+      const result = await this.#try(record.node, left, scope);
+      if (typeof result === "string") {
+        this.#reject(result, record);
+        continue;
       }
-      if (typeof result !== "string") episode.failed.add(record.node);
-      this.#reject(typeof result === "string" ? result : result.reason, record);
+      if (!result.accepted) {
+        episode.failed.add(record.node);
+        this.#reject(result.reason, record);
+        continue;
+      }
+      const text = `${classesText(left)}: ${result.reason}; ${reason}`;
+      mark(world, this.#batch, "accept", { peer: record.site, text });
+      this.#adopt(result, record, episode);
+      // What one has not brought, the next one may: a few trees of a forest are soon outvoted.
+      left = this.#need(episode);
+      if (left.length === 0) return;
     }
   }
 
@@ -246,31 +255,39 @@ export class CartelSite implements Around {
   }
 
   /** The portion serves, on probation; what was known of the model's errors no longer holds. */
-  #adopt(result: TrialResult, record: SiteRecord, episode: Episode): void {
+  #adopt({ saved, wrong }: TrialResult, { node }: SiteRecord, episode: Episode): void {
     const { world, request, options } = this.#parts;
-    const shadow = request.createModel(world.random.stream("shadow"));
-    shadow.restore(result.saved);
-    this.#probation = new Probation(shadow, options.transfer.probation);
-    this.#probationer = { record, episode };
+    if (!this.#probation) {
+      const shadow = request.createModel(world.random.stream("shadow"));
+      shadow.restore(saved);
+      this.#probation = new Probation(shadow, options.transfer.probation);
+      this.#probationers = { nodes: [], episode };
+    }
+    this.#probationers?.nodes.push(node);
     this.#episode = undefined;
-    this.#window.rejudged(result.wrong);
+    this.#window.rejudged(wrong);
     this.#detector.reset();
     this.#report();
   }
 
   async #judgeProbation(batch: JudgedBatch, scope: Scope): Promise<void> {
     const probation = this.#probation;
-    if (!probation || !this.#probationer) return;
+    if (!probation || !this.#probationers) return;
     const { world, model } = this.#parts;
     this.#testFlops += await world.spend(() => this.alone(() => probation.judge(batch)), scope);
     const { judgement, reason } = probation;
     if (judgement === "open") return;
     this.#probation = undefined;
     if (judgement === "taken back") {
-      const { record, episode } = this.#probationer;
+      const { nodes, episode } = this.#probationers;
       await this.alone(async () => model.restore(probation.shadow.save()));
-      this.#reject(`taken back: ${reason}`, record);
-      episode.failed.add(record.node);
+      for (const node of nodes) {
+        episode.failed.add(node);
+        mark(world, this.#batch, "reject", {
+          peer: siteOfNode(node),
+          text: `taken back: ${reason}`,
+        });
+      }
       if (this.#batch <= episode.until) this.#episode = episode;
       this.#detector.reset();
     }

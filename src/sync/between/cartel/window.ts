@@ -2,6 +2,7 @@
 import type { JudgedBatch } from "../../site-loop.ts";
 import type { SeenBatch } from "./acceptance.ts";
 import type { NeedOptions } from "./options.ts";
+import { overallError } from "./registry/record.ts";
 
 /** Counts by class. Length: the classes. */
 export interface ClassTally {
@@ -13,8 +14,7 @@ export interface ClassTally {
 interface Entry {
   readonly rows: Uint32Array;
   readonly counts: Uint32Array;
-  /** When it came, and by the present model where it has been judged anew. */
-  readonly first: Uint32Array;
+  /** When it came, or by the model that replaced another. */
   wrong: Uint32Array;
   /** Judged by a model that has been replaced since. */
   outdated: boolean;
@@ -36,14 +36,13 @@ export class SiteWindow {
     classCounts,
     classErrors,
   }: Pick<JudgedBatch, "rows" | "classCounts" | "classErrors">): void {
-    const wrong = classErrors;
-    this.#entries.push({ rows, counts: classCounts, first: wrong, wrong, outdated: false });
+    this.#entries.push({ rows, counts: classCounts, wrong: classErrors, outdated: false });
     if (this.#entries.length > this.#length) this.#entries.shift();
   }
 
-  /** The latest batches, oldest first, with the errors that were made when they came. */
+  /** The latest batches, oldest first, with the errors made when they came, or when the model was replaced since. */
   seen(latest: number): readonly SeenBatch[] {
-    return this.#entries.slice(-latest).map(({ rows, first }) => ({ rows, wrong: first }));
+    return this.#entries.slice(-latest).map(({ rows, wrong }) => ({ rows, wrong }));
   }
 
   latest(batches: number): ClassTally {
@@ -87,18 +86,19 @@ export class SiteWindow {
 }
 
 /**
- * Classes whose error now is above what it was (nothing, where they are new) by `rise` and by more than chance, the worst
- * first.
+ * Classes whose error now is above what it was by `rise` and by more than chance, the worst first. Of a new class it is
+ * measured by the error on all others: it is to be known as well as they were.
  */
 export function classesInNeed(
   now: ClassTally,
   before: ClassTally,
   { rise, minSamples, deviations }: NeedOptions,
 ): number[] {
+  const usual = overallError(before.counts, before.errors);
   const excess = (c: number): number => {
     const [n, m] = [now.counts[c]!, before.counts[c]!];
     if (n < minSamples) return 0;
-    const was = m > 0 ? before.errors[c]! : 0;
+    const was = m > 0 ? before.errors[c]! : usual;
     const both = (n * now.errors[c]! + m * was) / (n + m);
     const chance = Math.sqrt(both * (1 - both) * (1 / n + (m > 0 ? 1 / m : 0)));
     const more = now.errors[c]! - was;
