@@ -11,8 +11,8 @@ import { MEMBERS } from "./membership.ts";
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
  * (`pangaea.down.…`), says things (`pangaea.up.…`), speaks with its peers where it cannot reach them directly
- * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry among the members, whose bucket it may make,
- * and reads buckets.
+ * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry
+ * among the members, whose bucket it may make, and reads buckets.
  * `observer` only reads.
  */
 export const BUS_ROLES = ["coordinator", "node", "observer"] as const;
@@ -41,7 +41,7 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
   },
   node: {
     publish: [
-      "pangaea.up.>",
+      ...["pangaea.up.>", "pangaea.peer.>"],
       ...[`$KV.${MEMBERS}.>`, `$JS.*.API.$KV.${MEMBERS}.>`],
       // Agents may come before any coordinator.
       ...inDomains([`STREAM.CREATE.KV_${MEMBERS}`]),
