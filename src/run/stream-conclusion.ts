@@ -78,8 +78,9 @@ function less(
   if (own === 0) return `no ${what}`;
   const ratio = central / own;
   const figures = text ? ` (${text(own)} against ${text(central)})` : "";
-  if (ratio >= 1.05) return `${times(ratio)} less ${what}${figures}`;
-  return ratio > 0.95 ? `as much ${what}` : `${times(1 / ratio)} more ${what}${figures}`;
+  const [fewer, same] = what === "training" ? ["less", "as much"] : ["fewer", "as many"];
+  if (ratio >= 1.05) return `${times(ratio)} ${fewer} ${what}${figures}`;
+  return ratio > 0.95 ? `${same} ${what}` : `${times(1 / ratio)} more ${what}${figures}`;
 }
 
 const joined = (parts: readonly string[]): string =>

@@ -39,7 +39,10 @@ const round = (value: number): number => Math.round(value * 10) / 10;
 export function sitePictures(runs: readonly Pictured[], names: ReadonlyMap<string, string>): Html {
   const main = runs.find((run) => run.main) ?? runs[0];
   if (!main) return html``;
-  const all = [...main.streams.sites.values()];
+  const known = [...names.keys()];
+  const all = [...main.streams.sites.values()].sort(
+    (a, b) => known.indexOf(a.id) - known.indexOf(b.id),
+  );
   const shifted = all.filter(({ marks }) => marks.some(({ mark }) => mark !== "drift"));
   const picked = new Set([...shifted, ...all].slice(0, MOST_SITES));
   const sites = all.filter((site) => picked.has(site));
@@ -101,16 +104,19 @@ function picture(
   const py = (error: number): number =>
     round(ERROR_TOP + (1 - Math.min(1, y.at(error))) * ERROR_HEIGHT);
   const name = names.get(site.id) ?? site.id;
-  const lines = runs.flatMap((run) => {
-    const own = run.streams.sites.get(site.id);
-    if (!own) return [];
-    const path = movingError(own)
-      .map((point, i) => `${i === 0 ? "M" : "L"}${px(point.x)} ${py(point.y)}`)
-      .join("");
-    return [
-      html`<path class="line c${run.color}${run.main && " main"}" d="${path}"><title>${run.name}</title></path>`,
-    ];
-  });
+  // The line that the report is about lies on top.
+  const lines = [...runs.filter((run) => !run.main), ...runs.filter((run) => run.main)].flatMap(
+    (run) => {
+      const own = run.streams.sites.get(site.id);
+      if (!own) return [];
+      const path = movingError(own)
+        .map((point, i) => `${i === 0 ? "M" : "L"}${px(point.x)} ${py(point.y)}`)
+        .join("");
+      return [
+        html`<path class="line c${run.color}${run.main && " main"}" d="${path}"><title>${run.name}</title></path>`,
+      ];
+    },
+  );
   const what = site.marks
     .filter(({ mark }) => mark === "shift")
     .map((mark) => markText(mark, names));
@@ -118,7 +124,7 @@ function picture(
   return html`<figure class="site"><figcaption><h3>${name}</h3></figcaption>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${said}">
 ${axes(y, px, py, length)}${lines}
-${shiftTexts(site.marks, px)}${site.marks.map((mark) => markShape(mark, px(mark.batch), names))}
+${shiftTexts(site.marks, px)}${beside(site.marks).map(({ mark, nth }) => markShape(mark, px(mark.batch) + 11 * nth, names))}
 ${mixture(site, px)}</svg></figure>`;
 }
 
@@ -156,8 +162,19 @@ function markText({ batch, mark, text, peer }: Mark, names: ReadonlyMap<string, 
 function markShape(mark: Mark, x: number, names: ReadonlyMap<string, string>): Html {
   const title = html`<title>${markText(mark, names)}</title>`;
   if (mark.mark === "shift")
-    return html`<line class="mark shift" x1="${x}" x2="${x}" y1="2" y2="${MIX_TOP + MIX_HEIGHT}">${title}</line>`;
+    return html`<path class="mark shift" d="M${x} 2V${ERROR_TOP + ERROR_HEIGHT}M${x} ${MIX_TOP}v${MIX_HEIGHT}">${title}</path>`;
   return html`<g class="mark ${mark.mark}" transform="translate(${x} ${LANE / 2})">${shapeOf(mark.mark)}${title}</g>`;
+}
+
+/** Marks of one batch stand side by side, in their order; a shift is a line and takes no place. */
+function beside(marks: readonly Mark[]): readonly { readonly mark: Mark; readonly nth: number }[] {
+  const taken = new Map<number, number>();
+  return marks.map((mark) => {
+    if (mark.mark === "shift") return { mark, nth: 0 };
+    const nth = taken.get(mark.batch) ?? 0;
+    taken.set(mark.batch, nth + 1);
+    return { mark, nth };
+  });
 }
 
 /** What a shift is, beside its line where there is room. */
@@ -243,7 +260,7 @@ export const STREAM_STYLE = `
 .site .line { stroke-width: 1.5; } .site .line.main { stroke-width: 2.2; }
 .shift-text { fill: var(--muted); stroke: var(--card); stroke-width: 3; paint-order: stroke; }
 .label.mixed { text-anchor: end; }
-.mark.shift { stroke: var(--text); stroke-width: 1.2; stroke-dasharray: 4 3; }
+.mark.shift { fill: none; stroke: var(--text); stroke-width: 1.2; stroke-dasharray: 4 3; }
 .mark.drift { fill: var(--card); stroke: var(--wire); stroke-width: 2; }
 .mark.request { fill: var(--compute); }
 .mark.accept { fill: var(--good); }
