@@ -81,6 +81,7 @@ export const withNode = (command: Command): Command =>
     .option("--slots <n>", "runs at a time", positive, 1)
     .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
     .option("--threads <n>", "compute threads of a host; 0: its own", whole(0), 1)
+    .option("--health <address>", "host:port for probes: /healthz, /readyz (default: none)")
     .option("--once <run>", "take this run alone, and end with it");
 
 export const withRun = (command: Command): Command =>

@@ -9,6 +9,7 @@ import { asWord } from "../../world/cluster/subjects.ts";
 import { addressOf, clusterAccess, DEFAULT_NATS } from "../cluster.ts";
 import { EXIT } from "../exit.ts";
 import { dataRoots } from "../folders.ts";
+import { serveHealth } from "../health.ts";
 import type { Io } from "../io.ts";
 import type { ClusterOptions, CommonOptions } from "../options.ts";
 
@@ -22,6 +23,7 @@ export interface NodeOptions extends CommonOptions, ClusterOptions {
   readonly slots: number;
   readonly data?: string | undefined;
   readonly threads: number;
+  readonly health?: string | undefined;
   readonly once?: string | undefined;
 }
 
@@ -33,11 +35,18 @@ export async function nodeCommand(options: NodeOptions, io: Io): Promise<number>
   const controller = new AbortController();
   const notify = (text: string): void => io.err(`${text}\n`);
   const servers = options.nats ?? DEFAULT_NATS;
+  let joined = false;
+  const health =
+    options.health === undefined
+      ? undefined
+      : await serveHealth(addressOf(options.health), () => joined);
   const bus = await joinBus(servers, id, access, (notice) => {
+    if (notice.type !== "refused") joined = notice.type === "reconnected";
     if (notice.type === "refused") notify(`NATS refuses to ${notice.operation} ${notice.subject}`);
     else notify(`NATS: ${notice.type}`);
     if (notice.type === "ended") controller.abort();
   });
+  joined = true;
   const leave = (): void => controller.abort();
   const release = io.onInterrupt(leave);
   process.once("SIGTERM", leave);
@@ -61,6 +70,7 @@ export async function nodeCommand(options: NodeOptions, io: Io): Promise<number>
     release();
     process.off("SIGTERM", leave);
     await bus.close();
+    await health?.close();
   }
   return EXIT.done;
 }
