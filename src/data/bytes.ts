@@ -1,6 +1,6 @@
 /** Bytes as readers take them, arrays in shared memory as data sets need them, and errors with a place. */
-import { gunzipSync } from "node:zlib";
 import { InputError, type InputIssue } from "../core/errors.ts";
+import { sharedMemory } from "../core/memory.ts";
 
 /** A whole file, or its chunks in order. */
 export type ByteSource = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -16,23 +16,41 @@ export async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> 
 }
 
 /** The bytes themselves, or unpacked if they begin as gzip does. */
-export function gunzipped(bytes: Uint8Array, file?: string): Uint8Array {
+export async function gunzipped(bytes: Uint8Array, file?: string): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_UNPACKED });
+    return await unpacked(bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw badData({ file, message: `cannot be unpacked: ${reason}`, offset: bytes.length });
   }
 }
 
+/** By the platform's own unpacking, which Node and browsers have. */
+async function unpacked(bytes: Uint8Array): Promise<Uint8Array> {
+  const whole = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
+  const reader = whole.pipeThrough(new DecompressionStream("gzip")).getReader();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    length += part.value.length;
+    if (length > MAX_UNPACKED) throw new RangeError(`more than ${MAX_UNPACKED} bytes`);
+  }
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Data that are not what they should be. */
 export const badData = (issue: Omit<InputIssue, "code"> & { readonly code?: string }): InputError =>
   new InputError([{ code: "BAD_DATA", ...issue }]);
 
-export const sharedBytes = (length: number): Uint8Array =>
-  new Uint8Array(new SharedArrayBuffer(length));
-export const sharedInts = (length: number): Int32Array =>
-  new Int32Array(new SharedArrayBuffer(4 * length));
+export const sharedBytes = (length: number): Uint8Array => new Uint8Array(sharedMemory(length));
+export const sharedInts = (length: number): Int32Array => new Int32Array(sharedMemory(4 * length));
 export const sharedFloats = (length: number): Float32Array =>
-  new Float32Array(new SharedArrayBuffer(4 * length));
+  new Float32Array(sharedMemory(4 * length));

@@ -19,8 +19,11 @@ export interface NamedBytes {
 const UNSIGNED_BYTE = 0x08;
 
 /** Reads an IDX array with `axes` axes, packed with gzip or not. */
-export function readIdx({ file, bytes: packed }: NamedBytes, axes: number): IdxArray {
-  const bytes = gunzipped(packed, file);
+export async function readIdx(
+  { file, bytes: packed }: NamedBytes,
+  axes: number,
+): Promise<IdxArray> {
+  const bytes = await gunzipped(packed, file);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = 4 + 4 * axes;
   if (bytes.length < 4)
@@ -61,13 +64,13 @@ export interface IdxOptions {
 }
 
 /** Images and labels as a data set: grey values scaled to 0..1, shape [1, height, width]. */
-export function readIdxDataset(
+export async function readIdxDataset(
   images: NamedBytes,
   labels: NamedBytes,
   { classes, rows: wanted }: IdxOptions,
-): DenseDataset {
-  const pixels = readIdx(images, 3);
-  const answers = readIdx(labels, 1);
+): Promise<DenseDataset> {
+  const pixels = await readIdx(images, 3);
+  const answers = await readIdx(labels, 1);
   const [count, height, width] = pixels.shape as [number, number, number];
   if (answers.shape[0] !== count)
     throw badData({

@@ -94,8 +94,8 @@ async function loadIdx(spec: Spec<"idx">, host: DataHost, random: Random): Promi
   )) as [NamedBytes, NamedBytes, NamedBytes, NamedBytes];
   const { classes } = spec;
   const sets = {
-    train: readIdxDataset(images, labels, { classes, rows: spec.trainRows }),
-    test: readIdxDataset(testImages, testLabels, { classes, rows: spec.testRows }),
+    train: await readIdxDataset(images, labels, { classes, rows: spec.trainRows }),
+    test: await readIdxDataset(testImages, testLabels, { classes, rows: spec.testRows }),
   };
   const origin = images.file.slice(0, images.file.lastIndexOf("/"));
   return { ...maybeStandardised(spec, sets), origin };
@@ -133,7 +133,7 @@ async function loadRatings(
   random: Random,
 ): Promise<LoadedData> {
   const { file, bytes } = await read([spec.path], host);
-  const all = await readRatings(gunzipped(bytes, file), file, spec.columns);
+  const all = await readRatings(await gunzipped(bytes, file), file, spec.columns);
   const [train, test] = holdOutPerUser(all, spec.testShare, random.stream("held out"));
   return { train: takeRows(all, train), test: takeRows(all, test), origin: file };
 }
@@ -143,7 +143,9 @@ async function loadCsv(spec: Spec<"csv">, host: DataHost, random: Random): Promi
   const files = await Promise.all(
     [...paths, ...listed(spec.testPath ?? [])].map((path) => read([path], host)),
   );
-  const sources = files.map(({ file, bytes }) => ({ file, source: gunzipped(bytes, file) }));
+  const sources = await Promise.all(
+    files.map(async ({ file, bytes }) => ({ file, source: await gunzipped(bytes, file) })),
+  );
   const schema = withSite(spec);
   const table = await readCsv(sources, schema);
   const [train, test] =
@@ -187,7 +189,7 @@ async function loadLibsvm(
 ): Promise<LoadedData> {
   const { features, target } = spec;
   const { file, bytes } = await read([spec.path], host);
-  const all = await readLibsvm(gunzipped(bytes, file), file, { features, target });
+  const all = await readLibsvm(await gunzipped(bytes, file), file, { features, target });
   if (spec.testPath === undefined) {
     const [train, test] = holdOut(all.dataset.rows, spec.testShare, random.stream("held out"));
     return {
@@ -198,7 +200,7 @@ async function loadLibsvm(
   }
   const other = await read([spec.testPath], host);
   const labels = target === "class" ? all.labels : undefined;
-  const test = await readLibsvm(gunzipped(other.bytes, other.file), other.file, {
+  const test = await readLibsvm(await gunzipped(other.bytes, other.file), other.file, {
     features,
     target,
     labels,
@@ -208,7 +210,7 @@ async function loadLibsvm(
 
 async function loadText(spec: Spec<"text">, host: DataHost): Promise<LoadedData> {
   const { file, bytes } = await read([spec.path], host);
-  return { ...readText({ file, bytes: gunzipped(bytes, file) }, spec), origin: file };
+  return { ...readText({ file, bytes: await gunzipped(bytes, file) }, spec), origin: file };
 }
 
 /** Places of a path, likeliest first. `data/mnist` is also looked for as `mnist` in folders of data. */

@@ -1,5 +1,7 @@
 /** Some rows of a data set as a data set. */
+
 import type { Dataset } from "../core/dataset.ts";
+import { sharedMemory } from "../core/memory.ts";
 import type { Random } from "../core/random.ts";
 import { sharedBytes, sharedFloats, sharedInts } from "./bytes.ts";
 
@@ -16,7 +18,7 @@ export function takeRows(dataset: Dataset, rows: Uint32Array): Dataset {
       ratings: pick(dataset.ratings, sharedFloats(count), rows),
     };
   if (dataset.kind === "text") {
-    const starts = new Uint32Array(new SharedArrayBuffer(4 * count));
+    const starts = new Uint32Array(sharedMemory(4 * count));
     return { ...dataset, rows: count, starts: pick(dataset.starts, starts, rows) };
   }
   const width = dataset.shape.reduce((product, size) => product * size, 1);

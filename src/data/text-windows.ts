@@ -3,7 +3,9 @@
  * lies in both; the vocabulary of characters is that of the training part, sorted by code point, and one
  * more token stands for whatever else a test holds.
  */
+
 import type { TextDataset } from "../core/dataset.ts";
+import { sharedMemory } from "../core/memory.ts";
 import { badData, sharedBytes, sharedInts } from "./bytes.ts";
 import type { NamedBytes } from "./idx.ts";
 
@@ -89,15 +91,13 @@ function sameNumbers(bytes: Symbols): TextDataset["tokens"] {
 /** Room in the narrowest array that holds the vocabulary, in shared memory. */
 function sharedTokens(count: number, vocabulary: number): TextDataset["tokens"] {
   if (vocabulary <= 2 ** 8) return sharedBytes(count);
-  return vocabulary <= 2 ** 16
-    ? new Uint16Array(new SharedArrayBuffer(2 * count))
-    : sharedInts(count);
+  return vocabulary <= 2 ** 16 ? new Uint16Array(sharedMemory(2 * count)) : sharedInts(count);
 }
 
 /** Starts of the windows whose last token has a successor in the text. */
 function startsOf(tokens: number, length: number, stride: number): Uint32Array {
   const rows = Math.max(0, Math.floor((tokens - 1 - length) / stride) + 1);
-  const starts = new Uint32Array(new SharedArrayBuffer(4 * rows));
+  const starts = new Uint32Array(sharedMemory(4 * rows));
   for (let row = 0; row < rows; row++) starts[row] = row * stride;
   return starts;
 }

@@ -1,6 +1,5 @@
 /** Text files as records with their place: CSV (csv-parse does the quoting) and plain lines; numbers. */
-import { pipeline, Readable } from "node:stream";
-import { CsvError, parse } from "csv-parse";
+import { CsvError, type Parser, parse } from "csv-parse";
 import { type ByteSource, badData, chunksOf } from "./bytes.ts";
 
 /** Where a record begins: line from 1, byte from 0. */
@@ -29,7 +28,8 @@ export async function* csvRecords(
     skip_empty_lines: true,
     trim: true,
   });
-  pipeline(Readable.from(chunksOf(source)), parser, () => {}); // a failure destroys the parser: thrown below
+  // A failure destroys the parser: thrown below.
+  feed(source, parser).catch((error: Error) => parser.destroy(error));
   let offset = 0;
   let line = 1;
   let width: number | undefined;
@@ -54,6 +54,18 @@ export async function* csvRecords(
     const at = error as CsvError & { readonly lines: number; readonly bytes_records: number };
     throw badData({ file, line: at.lines, offset: at.bytes_records, message: error.message });
   }
+}
+
+/** Gives the parser the text, as fast as its records are taken. */
+async function feed(source: ByteSource, parser: Parser): Promise<void> {
+  for await (const chunk of chunksOf(source)) {
+    if (parser.destroyed) return;
+    if (parser.write(chunk)) continue;
+    await new Promise<void>((resolve) => {
+      parser.once("drain", resolve).once("close", resolve);
+    });
+  }
+  parser.end();
 }
 
 export interface TextLine {

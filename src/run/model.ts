@@ -1,7 +1,9 @@
 /** The model of a run with what it needs from files: the ONNX file, what that refers to, starting weights. */
+
 import { readSafetensors } from "../codec/safetensors.ts";
 import { shapeOf } from "../core/dataset.ts";
 import { InputError, invariant } from "../core/errors.ts";
+import { sharedMemory } from "../core/memory.ts";
 import type { LoadedData } from "../data/load.ts";
 import type { Model } from "../model/onnx/model.ts";
 import { readModel } from "../model/onnx/proto/read.ts";
@@ -91,7 +93,7 @@ const find = (path: string, key: string, host: Files): Promise<string> =>
 
 /** In shared memory, so that compute threads read it without a copy. */
 function shared(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  const copy = new Uint8Array(sharedMemory(bytes.length));
   copy.set(bytes);
   return copy;
 }
