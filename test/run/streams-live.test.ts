@@ -1,0 +1,96 @@
+/**
+ * Runs on streams in real time. Isolated learning does not depend on time: each site errs on the same batches and ends
+ * with the same model, bit for bit, in the simulated world, in threads and in processes (needs `npm run build` before).
+ */
+import { describe, expect, test } from "vitest";
+import type { RunEvent } from "../../src/core/events.ts";
+import { RunSpec } from "../../src/run/spec.ts";
+import { type Executed, execute } from "../sync/real.ts";
+
+const quick = (more: Record<string, unknown> = {}): RunSpec =>
+  RunSpec.parse({
+    version: 1,
+    name: "streams",
+    data: {
+      kind: "digits",
+      rows: 1200,
+      testRows: 10,
+      stream: { batch: 20, batches: 20, rate: 50 },
+    },
+    model: { kind: "svm" },
+    sites: { count: 2, bandwidthMbps: 200, rttMs: 4 },
+    between: { kind: "none" },
+    policy: { default: { records: "may-move" } },
+    ...more,
+  });
+
+const threads = { kind: "local" };
+const processes = { kind: "local", hosts: "processes" };
+
+const errors = ({ events }: Executed) =>
+  events
+    .flatMap((event) => (event.type === "stream" ? [event] : []))
+    .sort((a, b) => (a.site < b.site ? -1 : a.site > b.site ? 1 : a.batch - b.batch))
+    .map(({ site, batch, errors: wrong }) => [site, batch, wrong]);
+
+const bytesOf = ({ events }: Executed, kind: RegExp): number =>
+  events
+    .flatMap((event) => (event.type === "traffic" && kind.test(event.kind) ? [event.bytes] : []))
+    .reduce((sum, bytes) => sum + bytes, 0);
+
+describe("equal bits in the simulated world, in threads and in processes", () => {
+  test("isolated learning", async () => {
+    const virtual = await execute(quick());
+    for (const world of [threads, processes]) {
+      const real = await execute(quick({ world }));
+      expect(errors(real)).toEqual(errors(virtual));
+      expect(real.outcome.tailored).toEqual(virtual.outcome.tailored);
+      expect(real.outcome.reason).toBe("finished");
+      expect(real.events.at(-1)).toMatchObject({ type: "end", reason: "finished" });
+    }
+  });
+});
+
+describe("in real time", () => {
+  test("centralised learning ships the same records", async () => {
+    const between = { kind: "centralize", everyBatches: 3 };
+    const [virtual, real] = [
+      await execute(quick({ between })),
+      await execute(quick({ between, world: threads })),
+    ];
+    expect(bytesOf(real, /batch$/)).toBe(bytesOf(virtual, /batch$/));
+    expect(bytesOf(real, /model$/)).toBeGreaterThan(0);
+  });
+
+  test("cartel and federated averaging run to the end of their streams", async () => {
+    for (const kind of ["cartel", "federated"]) {
+      const real = await execute(quick({ between: { kind }, world: threads }));
+      expect(errors(real)).toHaveLength(20);
+      expect(real.outcome.tailored).toHaveLength(2);
+    }
+  });
+
+  test("at the declared pace learning lasts as long as on the declared processor", async () => {
+    const sites = { count: 2, bandwidthMbps: 200, rttMs: 4, processor: { msPerBatch: 30 } };
+    const { events } = await execute(quick({ sites, world: { ...threads, pace: "declared" } }));
+    const times = events.flatMap((event: RunEvent) =>
+      event.type === "stream" && event.site === "site-0" ? [event.t] : [],
+    );
+    // 30 ms to predict, 30 ms to learn; batches come every 20 ms.
+    for (const [k, t] of times.entries())
+      expect(t).toBeGreaterThanOrEqual(20_000 + 60_000 * (k + 1));
+  });
+
+  test("an abort ends it with the models that there are", async () => {
+    const controller = new AbortController();
+    const onEvent = (event: RunEvent): void => {
+      if (event.type === "stream") controller.abort();
+    };
+    const { outcome } = await execute(quick({ world: threads }), {
+      signal: controller.signal,
+      onEvent,
+    });
+    expect(outcome.reason).toBe("interrupted");
+    expect(outcome.tailored).toHaveLength(2);
+  });
+});
