@@ -70,6 +70,18 @@ const withCluster = (command: Command): Command =>
     .option("--tls-key <file>", "the key of the certificate")
     .option("--insecure", "without keys; on loopback only");
 
+export interface ResumeOptions extends CommonOptions, ClusterOptions {
+  readonly out?: string | undefined;
+  readonly data?: string | undefined;
+  readonly threads: number;
+}
+
+export const withResume = (command: Command): Command =>
+  withCluster(withCommon(command))
+    .option("--out <dir>", "folder for log, models and report (default: runs/<name>-<n>)")
+    .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
+    .option("--threads <n>", "compute threads, for judging", whole(0), 1);
+
 export const withNode = (command: Command): Command =>
   withCluster(withCommon(command))
     .requiredOption("--site <name>", "the site where this machine stands")

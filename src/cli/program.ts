@@ -14,9 +14,11 @@ import {
   EXPORT_FORMATS,
   list,
   positive,
+  type ResumeOptions,
   type RunOptions,
   withCommon,
   withNode,
+  withResume,
   withRun,
 } from "./options.ts";
 
@@ -137,6 +139,7 @@ function buildProgram(
     });
 
   addNode(program, io, done);
+  addResume(program, io, done);
   addData(program, io, done);
   addKeys(program, io, done);
 
@@ -155,6 +158,15 @@ function addNode(program: Command, io: Io, done: (code: number) => void): void {
     .action(async (options: NodeOptions) => {
       const { nodeCommand } = await import("./commands/node.ts");
       done(await nodeCommand(options, io));
+    });
+}
+
+function addResume(program: Command, io: Io, done: (code: number) => void): void {
+  withResume(program.command("resume").argument("<run>", "its name, as the log says it"))
+    .description("lead a cluster's run whose coordinator has gone, as soon as its lease has ended")
+    .action(async (run: string, options: ResumeOptions) => {
+      const { resumeCommand } = await import("./commands/resume.ts");
+      done(await resumeCommand(run, options, io));
     });
 }
 

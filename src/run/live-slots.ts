@@ -7,24 +7,31 @@ import type { RunPlan } from "./plan.ts";
 
 export class Slots {
   readonly finish: Finish;
-  readonly #members = new MemberView();
+  readonly #members: MemberView;
   readonly #rules: MemberRules;
   readonly #plan: RunPlan;
   readonly #hostOf: Readonly<Record<NodeId, number>>;
   readonly #onCopy: (copy: string, present: boolean) => void;
   readonly #lost = new Set<number>();
 
-  /** @param onCopy told when a domain's copy has gone with its nodes, and when it is there again. */
+  /**
+   * @param onCopy told when a domain's copy has gone with its nodes, and when it is there again.
+   * @param known who had come and gone before.
+   */
   constructor(
     plan: RunPlan,
     hostOf: Readonly<Record<NodeId, number>>,
     onCopy: (copy: string, present: boolean) => void,
+    known: readonly MemberChange[] = [],
   ) {
+    this.#members = new MemberView(known);
     this.finish = new Finish(plan.enders);
     this.#rules = memberRules(plan.deployment);
     this.#plan = plan;
     this.#hostOf = hostOf;
     this.#onCopy = onCopy;
+    this.finish.changed(known);
+    for (const [copy, there] of this.#copies()) if (!there) onCopy(copy, false);
   }
 
   /** Everything that is not as it was planned. */

@@ -1,11 +1,18 @@
 /** What a run in real time stands on: its hosts, where each node runs, and where the hosts come from. */
 import type { NodeId } from "../core/ids.ts";
+import type { Micros } from "../core/units.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { Fleet } from "../world/live/fleet.ts";
 import { localFleet } from "../world/local/fleet.ts";
+import type { MemberChange } from "../world/members.ts";
 import type { RunHost } from "./host.ts";
 import type { LiveLinks, SharedGround } from "./live-host.ts";
 import type { LocalWorldSpec, RunSpec } from "./spec.ts";
+
+export interface Begun {
+  readonly goAt: readonly Micros[];
+  readonly members: readonly MemberChange[];
+}
 
 export interface Stage {
   /** Of the hosts; unique. */
@@ -18,6 +25,12 @@ export interface Stage {
   readonly shared: SharedGround | undefined;
   /** What the times of the run are, for the log. */
   readonly note: string;
+  /** The run goes on already: when it began on each host's machine's clock, and who has come and gone. */
+  readonly begun?: Begun | undefined;
+  /** Writes down what another coordinator must know. */
+  readonly record?: ((what: Partial<Begun>) => void) | undefined;
+  /** Settles when the run is led from elsewhere. */
+  readonly lost?: Promise<Error> | undefined;
   /** After the hosts have ended. */
   close(): Promise<void>;
 }

@@ -73,13 +73,20 @@ export class LiveRun {
     this.#judging = new Judging(spec, ground, this.#plan, { pool: this.#pool, kernels });
     const shape = { length: this.#plan.learner.layout.length, every: spec.evaluate.every };
     this.#mirror = new CopyMirror(this.#plan.deployment, shape, (s) => this.#sighted(s));
-    this.#slots = new Slots(plan, stage.hostOf, (copy, present) =>
-      this.#mirror.changed(copy, present),
+    this.#slots = new Slots(
+      plan,
+      stage.hostOf,
+      (copy, present) => this.#mirror.changed(copy, present),
+      stage.begun?.members,
     );
     this.#over = new Promise((resolve) => {
       this.#finish = resolve;
     });
     this.#supervisor = this.#supervise();
+    stage.lost?.then(
+      (error) => this.#supervisor.abandon(error),
+      () => {},
+    );
   }
 
   async execute(): Promise<RunOutcome> {
@@ -87,12 +94,14 @@ export class LiveRun {
     const interrupt = (): void => this.#stop("interrupted");
     signal.addEventListener("abort", interrupt, { once: true });
     try {
-      await this.#supervisor.join();
-      const notes = [this.#stage.note];
+      const { begun, note, record } = this.#stage;
+      if (begun) await this.#supervisor.attach(begun.goAt);
+      else await this.#supervisor.join();
+      const notes = [note];
       for (const event of opening(this.#spec, this.#ground, this.#plan, notes))
         this.#host.onEvent(event);
       if (signal.aborted) interrupt();
-      this.#supervisor.go();
+      if (!begun) record?.({ goAt: this.#supervisor.go() });
       await this.#over;
       return await this.#end();
     } finally {
@@ -123,18 +132,21 @@ export class LiveRun {
       changes: () => this.#slots.changes(),
       onChanged: (type, target, text) => this.#changed(type, target, text),
       onSaid: (_, what) => this.#mirror.take(what as Told),
-      onFailed: (error) => {
-        this.#failure ??= error;
-        this.#stop("failed");
-      },
+      onFailed: (error) => this.#fail(error),
       warn: (text) => this.#host.warn?.(text),
     });
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#stop("failed");
   }
 
   #changed(fault: "left" | "joined", target: string, text: string): void {
     const t = this.#supervisor.now();
     this.#supervisor.emit({ type: "fault", t, fault, target });
     this.#supervisor.emit({ type: "note", t, text });
+    this.#stage.record?.({ members: this.#slots.changes() });
     if (this.#slots.finish.reached) this.#stop("maxClocks");
   }
 
@@ -159,8 +171,7 @@ export class LiveRun {
       const reason = verdictEnds(this.#spec, judged);
       if (reason) this.#stop(reason);
     } catch (error) {
-      this.#failure ??= error as Error;
-      this.#stop("failed");
+      this.#fail(error as Error);
     } finally {
       this.#pending.splice(this.#pending.indexOf(sighting.t), 1);
       this.#supervisor.holdEvents(Math.min(...this.#pending));

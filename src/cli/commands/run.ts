@@ -10,7 +10,7 @@ import { EXIT } from "../exit.ts";
 import { dataRoots } from "../folders.ts";
 import type { Io } from "../io.ts";
 import { openExperiment } from "../open.ts";
-import type { RunOptions } from "../options.ts";
+import type { CommonOptions, RunOptions } from "../options.ts";
 import { runSession, type SessionResult } from "../session.ts";
 import { wrapped } from "../terminal/columns.ts";
 import { paint } from "../terminal/paint.ts";
@@ -107,12 +107,17 @@ async function execute(
     quiet: options.json === true,
     cluster: clusterAccess(options, "coordinator", io),
   });
+  return conclude(result, options, io);
+}
+
+/** Tells how a session ended. @returns the exit code. @throws what ended it early */
+export function conclude(result: SessionResult, { json }: CommonOptions, io: Io): number {
   if (result.interrupted && result.failure instanceof CancelledError) return EXIT.interrupted;
   if (result.failure !== undefined) {
     if (result.rows.length > 0) io.err(`what there is: ${result.out}\n`);
     throw result.failure as InputError | Error;
   }
-  if (options.json) io.out(`${JSON.stringify(resultData(result))}\n`);
+  if (json) io.out(`${JSON.stringify(resultData(result))}\n`);
   else print(result, io);
   return result.interrupted ? EXIT.interrupted : EXIT.done;
 }

@@ -31,6 +31,8 @@ export class Assignment {
   readonly #options: AgentOptions;
   readonly #conveyor: Conveyor;
   readonly #subscriptions: Subscription[] = [];
+  /** What another coordinator must know of the host. */
+  readonly #story: Up[] = [];
   #finish: () => void = () => {};
   #host: RunningHost | undefined;
   #starting: Promise<void> = Promise.resolve();
@@ -83,6 +85,8 @@ export class Assignment {
       });
     } else if (order.type === "release") {
       this.end("released").catch(() => {});
+    } else if (order.type === "attach") {
+      for (const said of this.#story) this.#conveyor.push(toBytes(said));
     } else {
       // A host that is being started hears it when it is there.
       const give = (): void => {
@@ -111,6 +115,7 @@ export class Assignment {
   }
 
   #say(said: Up): void {
+    if (isOfStory(said)) this.#story.push(said);
     this.#conveyor.push(toBytes(said));
   }
 
@@ -143,3 +148,6 @@ export class Assignment {
     this.#finish();
   }
 }
+
+const STORY = ["listening", "joined", "ended", "failed", "stopped"];
+const isOfStory = (said: Up): boolean => said.type !== "from" || STORY.includes(said.message.type);

@@ -9,25 +9,28 @@ import type { Bus } from "../bus/contract.ts";
 import { acquireLease, type Lease } from "../bus/lease.ts";
 import { realTimers, type Timers } from "../bus/timers.ts";
 import { type ClusterAccess, joinBus, signingKey } from "./access.ts";
-import { ClusterFleet } from "./fleet.ts";
+import { ClusterFleet, type ClusterFleetOptions } from "./fleet.ts";
 import { type RunRecord, RunRecords } from "./record.ts";
 import { type Crew, Roster, type Wanted } from "./roster.ts";
 import { asWord, LEASES } from "./subjects.ts";
 
-export interface LeadOptions {
+/** Where a run is led, and how whoever leads it is told. */
+export interface Place {
   readonly nats: readonly string[];
   readonly domain: string | undefined;
   readonly access: ClusterAccess;
-  /** Of the experiment. */
-  readonly title: string;
-  readonly wanted: Omit<Wanted, "version">;
-  /** How long to wait for agents. */
-  readonly waitMicros: Micros;
   readonly signal: AbortSignal;
   /** Tells whom it waits for. */
   readonly tell: (text: string) => void;
-  /** The run cannot be led from here any more: another leads it, or the bus refuses. */
-  readonly onLost: (error: Error) => void;
+}
+
+export interface LeadOptions extends Place {
+  /** Of the experiment, and the resolved experiment. */
+  readonly title: string;
+  readonly spec: unknown;
+  readonly wanted: Omit<Wanted, "version">;
+  /** How long to wait for agents. */
+  readonly waitMicros: Micros;
 }
 
 /** A run that this process leads. */
@@ -35,7 +38,9 @@ export interface Led {
   readonly run: string;
   readonly crew: Crew;
   readonly fleet: ClusterFleet;
-  readonly record: RunRecords;
+  readonly records: RunRecords;
+  /** Settles when it is led from elsewhere, or cannot be led from here. */
+  readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
 
@@ -45,32 +50,62 @@ const LEASE: Micros = 6 * SECOND;
 const secret = (bytes: number): string => randomBytes(bytes).toString("hex");
 
 /** Leads a new run: takes its lease, and waits until the agents that it needs are reserved. */
-export async function leadRun(options: LeadOptions, spec: unknown): Promise<Led> {
-  const { access, title, wanted, domain, onLost } = options;
+export async function leadRun(options: LeadOptions): Promise<Led> {
+  const { access, title, wanted } = options;
   const run = `${asWord(title).toLowerCase().slice(0, 40)}-${secret(4)}`;
-  const timers = realTimers();
-  const bus = await joinBus(options.nats, run, access);
-  const leading = new Leading(bus, timers, domain);
+  const leading = await Leading.open(run, options);
   try {
-    const lease = await leading.take(run, onLost);
+    await leading.take();
     const { seed } = signingKey(access);
     const token = secret(16);
-    const fleet = new ClusterFleet({
-      ...{ bus, timers, run, epoch: lease.epoch, seed, token, version: access.version },
-      roster: await leading.roster(),
-      credentials: access.tls,
-      warn: options.tell,
-    });
-    const crew = await leading.muster(fleet, { ...wanted, version: access.version }, options);
-    const record: RunRecord = {
-      ...{ run, spec, token, hostOf: crew.hostOf },
-      phase: "starting",
-      agents: crew.agents,
+    const fleet = await leading.fleet({ seed, token });
+    const crew = await leading.muster({ ...wanted, version: access.version }, options);
+    const records = await leading.write({
+      ...{ run, spec: options.spec, token, hostOf: crew.hostOf, agents: crew.agents },
+      ...{ phase: "starting", goAt: [], members: [] },
       seed: access.seed === undefined ? seed : undefined,
-      goAtHost: undefined,
+    });
+    return leading.led(crew, fleet, records);
+  } catch (error) {
+    await leading.close();
+    throw error;
+  }
+}
+
+/** A run that another has led, before this process goes on with it. */
+export interface Taken {
+  readonly record: RunRecord;
+  /** @param nodes of the run, as its experiment is planned. */
+  lead(nodes: Wanted["nodes"], labels: Wanted["labels"]): Promise<Led>;
+  close(): Promise<void>;
+}
+
+/**
+ * Waits until nobody leads the run, and leads it.
+ * @returns nothing where the run is over, or is not known.
+ */
+export async function takeRun(run: string, place: Place): Promise<Taken | undefined> {
+  const leading = await Leading.open(run, place);
+  try {
+    const known = await leading.read();
+    if (known && known.phase !== "over") await leading.take();
+    const record = await leading.read();
+    if (!record || record.phase === "over") {
+      await leading.close();
+      return undefined;
+    }
+    return {
+      record,
+      close: () => leading.close(),
+      lead: async (nodes, labels) => {
+        const { token, agents, hostOf } = record;
+        const seed = record.seed ?? signingKey(place.access).seed;
+        const fleet = await leading.fleet({ seed, token, attach: true });
+        const crew: Crew = { agents, hostOf };
+        fleet.take(crew, { nodes, labels, version: place.access.version });
+        return leading.led(crew, fleet, await leading.write(record));
+      },
     };
-    const records = await RunRecords.open(bus, domain, lease.epoch, record);
-    return { run, crew, fleet, record: records, close: () => leading.close() };
   } catch (error) {
     await leading.close();
     throw error;
@@ -79,48 +114,101 @@ export async function leadRun(options: LeadOptions, spec: unknown): Promise<Led>
 
 /** What must be given back in the end, in the order in which it was taken. */
 class Leading {
+  readonly #run: string;
   readonly #bus: Bus;
-  readonly #timers: Timers;
-  readonly #domain: string | undefined;
+  readonly #timers: Timers = realTimers();
+  readonly #place: Place;
   readonly #scope = new Scope();
+  readonly #lost: Promise<Error>;
+  #lose: (error: Error) => void = () => {};
   #roster: Roster | undefined;
   #lease: Lease | undefined;
+  #records: RunRecords | undefined;
+  #fleet: ClusterFleet | undefined;
 
-  constructor(bus: Bus, timers: Timers, domain: string | undefined) {
+  private constructor(run: string, bus: Bus, place: Place) {
+    this.#run = run;
     this.#bus = bus;
-    this.#timers = timers;
-    this.#domain = domain;
+    this.#place = place;
+    this.#lost = new Promise((resolve) => {
+      this.#lose = (error) => {
+        resolve(error);
+        // Who waits for it hears of it first.
+        setImmediate(() => this.#fleet?.abandon());
+      };
+    });
+    place.signal.addEventListener("abort", () => this.#scope.cancel("interrupted"), { once: true });
   }
 
-  async take(run: string, onLost: (error: Error) => void): Promise<Lease> {
-    const kv = await this.#bus.kv(LEASES, { domain: this.#domain });
-    const holder = `${run} ${secret(4)}`;
+  static async open(run: string, place: Place): Promise<Leading> {
+    const bus = await joinBus(place.nats, `${run} ${secret(2)}`, place.access);
+    return new Leading(run, bus, place);
+  }
+
+  /** Waits until the lease is free. */
+  async take(): Promise<void> {
+    const kv = await this.#bus.kv(LEASES, { domain: this.#place.domain });
+    const holder = `${this.#run} ${secret(4)}`;
     const options = { timers: this.#timers, holder, durationMicros: LEASE };
-    this.#lease = await acquireLease(kv, run, options, this.#scope);
+    this.#lease = await acquireLease(kv, this.#run, options, this.#scope);
     this.#lease.ended.then(
       (error) => {
-        if (error) onLost(error);
+        if (error) this.#lose(error);
       },
-      (error: unknown) => onLost(error as Error),
+      (error: unknown) => this.#lose(error as Error),
     );
-    return this.#lease;
   }
 
-  async roster(): Promise<Roster> {
-    this.#roster = await Roster.open(this.#bus, this.#timers, this.#domain);
-    return this.#roster;
+  read(): Promise<RunRecord | undefined> {
+    return RunRecords.read(this.#bus, this.#place.domain, this.#run);
   }
 
-  async muster(fleet: ClusterFleet, wanted: Wanted, options: LeadOptions): Promise<Crew> {
-    const roster = this.#roster ?? (await this.roster());
-    const crew = await roster.muster(
+  async write(record: RunRecord): Promise<RunRecords> {
+    const { epoch } = this.#lease!;
+    this.#records = await RunRecords.open(this.#bus, this.#place.domain, epoch, record);
+    return this.#records;
+  }
+
+  async fleet(own: Pick<ClusterFleetOptions, "seed" | "token" | "attach">): Promise<ClusterFleet> {
+    const { access, domain, tell } = this.#place;
+    this.#roster = await Roster.open(this.#bus, this.#timers, domain);
+    this.#fleet = new ClusterFleet({
+      ...{ bus: this.#bus, timers: this.#timers, run: this.#run, epoch: this.#lease!.epoch },
+      ...own,
+      roster: this.#roster,
+      version: access.version,
+      credentials: access.tls,
+      onAgents: (agents) => this.note({ agents }),
+      onRefused: (error) => this.#lose(error),
+      warn: tell,
+    });
+    return this.#fleet;
+  }
+
+  async muster(wanted: Wanted, options: LeadOptions): Promise<Crew> {
+    const { waitMicros, signal, tell } = options;
+    const fleet = this.#fleet!;
+    const crew = await this.#roster!.muster(
       wanted,
       (agent) => fleet.reserve(agent),
       (agent) => fleet.release(agent),
-      { deadline: options.waitMicros, signal: options.signal, tell: options.tell },
+      { deadline: waitMicros, signal, tell },
     );
     fleet.take(crew, wanted);
     return crew;
+  }
+
+  /** Writes it down for whoever leads the run next. */
+  note(changes: Partial<RunRecord>): void {
+    this.#records?.change(changes).catch((error: unknown) => this.#lose(error as Error));
+  }
+
+  led(crew: Crew, fleet: ClusterFleet, records: RunRecords): Led {
+    const close = async (): Promise<void> => {
+      if (this.#lease?.held()) await records.change({ phase: "over" }).catch(() => {});
+      await this.close();
+    };
+    return { run: this.#run, crew, fleet, records, lost: this.#lost, close };
   }
 
   async close(): Promise<void> {

@@ -37,6 +37,12 @@ export interface ClusterFleetOptions {
   readonly token: string;
   readonly version: string;
   readonly credentials: Credentials | undefined;
+  /** The hosts run already, for another coordinator. */
+  readonly attach?: boolean | undefined;
+  /** An agent has taken the place of another. */
+  readonly onAgents?: ((agents: readonly Member[]) => void) | undefined;
+  /** Agents refuse this coordinator's orders: another leads the run. */
+  readonly onRefused: (error: Error) => void;
   readonly warn: (text: string) => void;
 }
 
@@ -64,6 +70,8 @@ export class ClusterFleet implements Fleet {
   #crew: Crew | undefined;
   #closed = false;
   #conveyors = 0;
+  /** Hosts that this coordinator has started or found. */
+  readonly #begun = new Set<number>();
   /** To agents that were given back. */
   readonly #farewells: Conveyor[] = [];
   #search: (host: number) => void = () => {};
@@ -149,10 +157,21 @@ export class ClusterFleet implements Fleet {
       () => {},
     );
     const names = this.#agents.map(({ id }) => id);
-    const { token } = this.#options;
-    hand.order({ type: "start", host, names, token, task });
-    hand.learnClock().catch(() => {});
+    const { token, attach, roster } = this.#options;
+    if (!attach || this.#begun.has(host)) {
+      hand.order({ type: "start", host, names, token, task });
+      hand.learnClock().catch(() => {});
+    } else if (roster.members().some((member) => lifeOf(member) === lifeOf(agent)))
+      hand.order({ type: "attach" });
+    else hand.lost("its agent is gone");
+    this.#begun.add(host);
     return hand;
+  }
+
+  /** Gives no more orders: another leads the run, whose hosts go on. */
+  abandon(): void {
+    this.#closed = true;
+    for (const hand of this.#hands.values()) hand.lost("another coordinator leads the run");
   }
 
   async close(): Promise<void> {
@@ -177,6 +196,7 @@ export class ClusterFleet implements Fleet {
         this.release(agent);
       } else if ((await this.reserve(agent)) === undefined && !this.#closed) {
         this.#agents[host] = agent;
+        this.#options.onAgents?.(this.#agents);
         listener(host);
         if (this.#hands.has(lifeOf(agent))) return true;
         this.release(agent);
@@ -186,12 +206,16 @@ export class ClusterFleet implements Fleet {
   }
 
   #conveyor(agent: Member): Conveyor {
-    const { bus, timers, run, epoch, warn } = this.#options;
+    const { bus, timers, run, epoch, warn, onRefused } = this.#options;
     const subject = down(agent.id, run);
     return new Conveyor({
       ...{ bus, subject, timers, source: `${epoch}.${++this.#conveyors}` },
       seal: (batch) => this.#sign(subject, batch),
-      onRefused: (error) => warn(`${agent.id} refuses orders: ${error.message}`),
+      onRefused: (error) => {
+        if (this.#closed) return;
+        warn(`${agent.id} refuses orders: ${error.message}`);
+        if (error.code === "STALE_EPOCH") onRefused(error);
+      },
     });
   }
 
@@ -218,6 +242,8 @@ class Hand implements RunningHost {
   #pid: number | undefined;
   #reading: ClockReading | undefined;
   #desk: Connection | undefined;
+  /** What the host said while this end joins the data plane. */
+  #held: FromHost[] | undefined;
 
   constructor(
     agent: Member,
@@ -269,6 +295,7 @@ class Hand implements RunningHost {
   hear(said: Up): void {
     if (said.type === "started") this.#pid = said.pid;
     else if (said.type === "ended") this.#end(said.end);
+    else if (this.#held) this.#held.push(said.message);
     else if (said.message.type === "listening") this.#meet(said.message);
     else this.#onMessage(said.message);
   }
@@ -330,7 +357,11 @@ class Hand implements RunningHost {
 
   /** Joins the data plane before the host is told of the others. */
   #meet(listening: Extract<FromHost, { readonly type: "listening" }>): void {
-    const go = (): void => this.#onMessage(listening);
+    this.#held = [listening];
+    const go = (): void => {
+      for (const message of this.#held?.splice(0) ?? []) this.#onMessage(message);
+      this.#held = undefined;
+    };
     const { warn } = this.#options;
     const clock = this.#reading ? Promise.resolve() : this.learnClock();
     clock

@@ -38,6 +38,8 @@ export type Down =
       readonly task: unknown;
     }
   | { readonly type: "to"; readonly message: ToHost }
+  /** Another coordinator leads the run: tell it where the host stands. */
+  | { readonly type: "attach" }
   | { readonly type: "kill" }
   /** The run is over for this agent. */
   | { readonly type: "release" };

@@ -9,6 +9,7 @@ import type { Bus, KeyValue, Revision } from "../bus/contract.ts";
 import { BusError, isRetryable, staleEpoch } from "../bus/errors.ts";
 import { decodeJson, encodeJson } from "../bus/frame.ts";
 import type { Member } from "../bus/membership.ts";
+import type { MemberChange } from "../members.ts";
 import { RUNS } from "./subjects.ts";
 
 export interface RunRecord {
@@ -23,8 +24,10 @@ export interface RunRecord {
   readonly token: string;
   /** The signing key of a cluster without keys. */
   readonly seed: string | undefined;
-  /** The start, on the clock of the first host's machine. */
-  readonly goAtHost: Micros | undefined;
+  /** The start, on the clock of each host's machine. */
+  readonly goAt: readonly Micros[];
+  /** Who has come and gone. */
+  readonly members: readonly MemberChange[];
 }
 
 interface Stored {
@@ -39,6 +42,7 @@ export class RunRecords {
   readonly #epoch: number;
   #record: RunRecord;
   #revision: Revision = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(kv: KeyValue, epoch: number, record: RunRecord) {
     this.#kv = kv;
@@ -72,8 +76,14 @@ export class RunRecords {
   }
 
   /** @throws BusError STALE_EPOCH once a later holder has written. */
-  async change(changes: Partial<RunRecord>): Promise<void> {
+  change(changes: Partial<RunRecord>): Promise<void> {
     this.#record = { ...this.#record, ...changes };
+    const written = this.#last.then(() => this.#write());
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  async #write(): Promise<void> {
     const value = encodeJson({ epoch: this.#epoch, record: this.#record } satisfies Stored);
     const { run } = this.#record;
     for (let attempt = 1; ; attempt++) {

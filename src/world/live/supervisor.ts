@@ -80,7 +80,8 @@ export class Supervisor {
   /** Pairs of hosts of which the first could not dial the second, which is to dial now. */
   readonly #turns = new Set<string>();
   #startedAt: Micros | undefined;
-  #asked = 0;
+  /** Not what another supervisor has asked before. */
+  #asked = machineMicros();
   #closing = false;
   #failure: PangaeaError | undefined;
 
@@ -108,15 +109,18 @@ export class Supervisor {
       this.#join(running, dial, names.length - 1);
     }
     await this.#all("joined");
-    fleet.onReturn?.((host) => {
+    this.#watchReturns();
+  }
+
+  #watchReturns(): void {
+    this.#options.fleet.onReturn?.((host) => {
       this.#return(host).catch((error: unknown) => this.#options.warn?.(asError(error).message));
     });
   }
 
-  #begin(index: number, task: unknown): Member {
+  #begin(index: number, task: unknown, part = this.#startedAt === undefined): Member {
     const { fleet } = this.#options;
     const running = fleet.start(index, task, (message) => this.#hear(member, message));
-    const part = this.#startedAt === undefined;
     const member: Member = { index, running, state: "starting", part };
     running.ended.then(
       ({ how, lastLines }) => this.#over(member, how, lastLines),
@@ -130,15 +134,39 @@ export class Supervisor {
     running.post({ type: "join", dial, peers, addresses });
   }
 
-  /** Starts all programs at one instant. */
-  go(): void {
+  /**
+   * Goes on with hosts that take part already, for another supervisor.
+   * @param goAt when the run began, on the clock of each host's machine.
+   */
+  async attach(goAt: readonly Micros[]): Promise<void> {
+    const { fleet, names, taskOf } = this.#options;
+    await fleet.open();
+    this.#startedAt = machineMicros();
+    names.forEach((_, index) => {
+      this.#members[index] = this.#begin(index, taskOf(index), true);
+    });
+    const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
+    const known = ({ state }: Member): boolean => /^(joined|stopped|lost|left)$/.test(state);
+    await this.#until(() => this.#members.every(known) || machineMicros() >= late, late);
+    for (const member of this.#members)
+      if (!known(member)) this.#over(member, "silence: it did not say where it stands", []);
+    const there = this.#members.find(({ state }) => state === "joined");
+    const instant = there && goAt[there.index];
+    if (instant === undefined) throw new PangaeaError("HOST_LOST", "no host of the run is left");
+    this.#startedAt = instant - (there?.running.clock?.() ?? SAME_CLOCK).offsetMicros;
+    this.#watchReturns();
+  }
+
+  /** Starts all programs at one instant. @returns it, on the clock of each host's machine */
+  go(): readonly Micros[] {
     const clocks = this.#members.map(({ running }) => running.clock?.() ?? SAME_CLOCK);
     const far = Math.max(0, ...clocks.map(({ roundTripMicros }) => roundTripMicros));
     const at = machineMicros() + START_MICROS + START_ROUND_TRIPS * far;
     this.#startedAt = at;
-    this.#members.forEach(({ running }, index) => {
+    return this.#members.map(({ running }, index) => {
       const { offsetMicros } = clocks[index] ?? SAME_CLOCK;
       running.post({ type: "go", at: at + offsetMicros, members: [] });
+      return at + offsetMicros;
     });
   }
 
@@ -168,6 +196,11 @@ export class Supervisor {
       this.#members.map((member) => this.#ask(member, (id) => ({ type: "ask", id, what }))),
     );
     return answers.filter((answer) => answer !== undefined);
+  }
+
+  /** The run cannot be supervised from here any more. */
+  abandon(error: Error): void {
+    this.#fail(asError(error));
   }
 
   /** Ends all hosts and takes their files away. */
@@ -279,6 +312,8 @@ export class Supervisor {
     if (this.#startedAt === undefined || !withdraw) return "";
     try {
       const changes = withdraw(member.index);
+      // They had left before.
+      if (changes.length === 0) return undefined;
       this.#tell({ type: "members", changes, left: member.index });
       onChanged?.("left", member.running.name, `${what}\nthe run goes on without it`);
       return undefined;
