@@ -11,7 +11,10 @@ import type { NodeId } from "../core/ids.ts";
 export interface MemberChange {
   readonly node: NodeId;
   readonly present: boolean;
-  /** How often the slot was filled in mid-run: 0 for who is there from the start, 1 for the first joiner, … */
+  /**
+   * Of who is there, or has left: 0 from the start, then counted through the joins of the run. So it tells the fillings of
+   * a slot apart, and who came later has the higher one.
+   */
   readonly incarnation: number;
 }
 
@@ -28,10 +31,11 @@ export interface Members {
 export class MemberView implements Members {
   readonly #changes = new Map<NodeId, MemberChange>();
   readonly #handlers: ((change: MemberChange) => void)[] = [];
+  #joins = 0;
 
   /** @param known changes that were noticed before this view began; a vacant slot is `present: false`, incarnation 0. */
   constructor(known: Iterable<MemberChange> = []) {
-    for (const change of known) this.#changes.set(change.node, change);
+    for (const change of known) this.#keep(change);
   }
 
   present(node: NodeId): boolean {
@@ -47,8 +51,20 @@ export class MemberView implements Members {
   }
 
   apply(change: MemberChange): void {
-    this.#changes.set(change.node, change);
+    this.#keep(change);
     for (const handler of this.#handlers) handler(change);
+  }
+
+  /** For who notices: what it means that these nodes leave, or join together, now. Not yet applied. */
+  next(nodes: readonly NodeId[], present: boolean): readonly MemberChange[] {
+    const incarnation = (node: NodeId): number =>
+      present ? this.#joins + 1 : this.incarnation(node);
+    return nodes.map((node) => ({ node, present, incarnation: incarnation(node) }));
+  }
+
+  #keep(change: MemberChange): void {
+    this.#changes.set(change.node, change);
+    this.#joins = Math.max(this.#joins, change.incarnation);
   }
 
   /** Everything that is not as it was planned: what a joiner must be told. */

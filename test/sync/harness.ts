@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { Dataset } from "../../src/core/dataset.ts";
 import type { RunEvent } from "../../src/core/events.ts";
-import { nodeId, type Role, type SiteId, siteId } from "../../src/core/ids.ts";
+import { type NodeId, nodeId, type Role, type SiteId, siteId } from "../../src/core/ids.ts";
 import { createPlainKernels } from "../../src/core/kernels/plain.ts";
 import { createRandom, type Random } from "../../src/core/random.ts";
 import { createLayout } from "../../src/model/layout.ts";
@@ -30,6 +30,7 @@ import { BetweenSpec as BetweenSchema } from "../../src/sync/options.ts";
 import { Finish, programsOf } from "../../src/sync/programs.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
 import type { NodeInfo, Work } from "../../src/world/contract.ts";
+import { type MemberChange, MemberView } from "../../src/world/members.ts";
 import type { ProcessorModel } from "../../src/world/processor.ts";
 import { Simulation, type SimulationOptions } from "../../src/world/simulated/simulation.ts";
 import type { Link, Topology } from "../../src/world/topology.ts";
@@ -105,6 +106,11 @@ export interface ToyOutcome {
     readonly t: number;
   }[];
   readonly privates: ReadonlyMap<number, Float32Array>;
+  readonly isPresent: (node: NodeId) => boolean;
+  /** Every change of members after the start. */
+  readonly changes: readonly MemberChange[];
+  /** False where the last worker left rather than ended: the world did not go on after it. */
+  readonly drained: boolean;
 }
 
 export const SGD: OptimizerSpec = {
@@ -311,6 +317,9 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
   );
   const { programs, enders } = programsOf(deployment, within);
   const finish = new Finish(enders);
+  const truth = new MemberView();
+  let drained = false;
+  const changes: MemberChange[] = [];
   const events: RunEvent[] = [];
   const made = new Simulation({
     seed,
@@ -320,9 +329,12 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     compute: poolOf(run.toy),
     processor: run.processor ?? (() => ({ kind: "fixed", microsPerBatch: 10 * MILLI })),
     rules: memberRules(deployment),
-    onMembers: (changes) => {
-      finish.changed(changes);
-      if (finish.reached) made.stop();
+    onMembers: (changed) => {
+      for (const change of changed) truth.apply(change);
+      if (simulation) changes.push(...changed);
+      finish.changed(changed);
+      // Also when somebody leaves while the world goes on after the end: it may be who was to stop it.
+      if (finish.reached) simulation?.stop();
     },
     onEvent: (event) => {
       events.push(event);
@@ -337,6 +349,7 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
       finish.ended(node.id);
       if (!finish.reached || !(deployment.judged === "extra" || node.role === "worker")) return;
       await world.clock.sleep(run.drainMicros ?? 0, scope);
+      drained = true;
       made.stop();
     });
   }
@@ -361,6 +374,9 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     sites,
     reached,
     privates,
+    isPresent: (node) => truth.present(node),
+    changes,
+    drained,
   };
 }
 

@@ -45,10 +45,7 @@ export class Membership {
     nodes: readonly NodeId[],
     listeners: Iterable<readonly [NodeId, Listener]>,
   ): readonly MemberChange[] {
-    const changes = nodes.map((node) => {
-      const incarnation = this.truth.incarnation(node) + (present ? 1 : 0);
-      return { node, present, incarnation };
-    });
+    const changes = this.truth.next(nodes, present);
     for (const change of changes) this.truth.apply(change);
     for (const [id, listener] of listeners) this.#tell(id, listener, changes);
     return changes;

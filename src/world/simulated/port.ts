@@ -10,7 +10,7 @@ import type { Wire } from "./wire.ts";
 /** One incarnation of a sender: what had not left its uplink when it died is lost. */
 export class Life {
   diedAt: Micros = Number.POSITIVE_INFINITY;
-  /** How often the slot was filled in mid-run before it: a restart keeps it. */
+  /** A restart keeps it. */
   readonly incarnation: number;
 
   constructor(incarnation: number) {

@@ -13,12 +13,10 @@ import type { Message } from "../../../world/message.ts";
 import { siteOf } from "../../contract.ts";
 import type { Source } from "./barrier.ts";
 import { Batch } from "./channel.ts";
-import { Entry, type Held, incarnationOf } from "./entry.ts";
+import { Entry, type Held, incarnationOf, type Queue } from "./entry.ts";
 import { Handover } from "./handover.ts";
 import { ASK, ATTACH, BEGIN, COPY, ENTERED, ENTERS, MARK, OPEN, OPENED } from "./messages.ts";
 import { type GaiaShard, groupName } from "./shard.ts";
-
-type Queue = "bulk" | "control";
 
 /** A new way to a group: what comes before the word that opens it is in the difference, or someone else's. */
 interface Way {
@@ -73,14 +71,14 @@ export class Changes {
     return this.#entry !== undefined;
   }
 
-  /** Whether what comes on a queue is for this incarnation, by the way that the group now takes. */
+  /** Whether what comes on a queue comes by the way that its group now takes. */
   takes({ site, group }: Source, queue: Queue): boolean {
-    if (group === this.#gaia.circle.group) return this.#entry?.takes(site, queue) ?? true;
+    if (group === this.#gaia.circle.group) return true;
     const way = this.#ways.get(group);
     return this.#gaia.circle.speaks(site, group) && (way === undefined || way[queue]);
   }
 
-  /** While the live copy is on its way, updates wait for it. */
+  /** While the live copy is on its way, updates and their indexes wait for it. */
   holds(message: Message, from: NodeId): boolean {
     this.#entry?.held.push({ message, from });
     return this.#entry !== undefined;
@@ -369,7 +367,7 @@ export class Changes {
       for (const site of this.#beside) clocks.enter(site, clock);
     }
     this.#reroute();
-    for (const { message, from } of held) gaia.update(message, from);
+    for (const { message, from } of held) gaia.receive(message, from);
     const later = this.#later;
     this.#later = [];
     for (const request of later) request();

@@ -1,15 +1,20 @@
 /**
  * A shard that joins in mid-run, until it has the live copy: it asks the nearest mirror that was there before it, in its
- * own group if there is one, and keeps what the others send it until the copy is in.
+ * own group if there is one, and keeps what peers send it until the copy is in. What a peer sent before it opened its
+ * way to this shard is in the copy. A peer that the giver did not know when it cut the copy opens nothing: all that it
+ * sends counts.
  */
 import type { NodeId } from "../../../core/ids.ts";
 import type { Message } from "../../../world/message.ts";
+import { siteOf } from "../../contract.ts";
 
 /** Attempts of an incarnation to get a copy; a giver may leave. */
 const MOST_ATTEMPTS = 1000;
 
 /** The incarnation that a ticket belongs to. */
 export const incarnationOf = (ticket: number): number => Math.floor(ticket / MOST_ATTEMPTS);
+
+export type Queue = "bulk" | "control";
 
 export interface Held {
   readonly message: Message;
@@ -42,19 +47,21 @@ export class Entry {
     return this.giver !== undefined;
   }
 
-  opened(site: string, queue: "bulk" | "control"): void {
+  opened(site: string, queue: Queue): void {
     this.#open[queue].add(site);
+    this.held = this.held.filter(
+      ({ message, from }) => message.kind.queue !== queue || siteOf(from) !== site,
+    );
   }
 
-  /** Whether what comes from a peer on a queue is for this incarnation and not in the copy. */
-  takes(site: string, queue: "bulk" | "control"): boolean {
-    return this.#open[queue].has(site);
+  #heard(site: string): boolean {
+    return this.#open.bulk.has(site) && this.#open.control.has(site);
   }
 
   /** True when it was the giver: a new attempt is needed. */
   left(site: string): boolean {
     this.#able = this.#able.filter((other) => other !== site);
-    this.held = this.held.filter(({ from }) => !from.startsWith(`${site}/`));
+    this.held = this.held.filter(({ from }) => siteOf(from) !== site);
     return site === this.giver;
   }
 
@@ -63,12 +70,7 @@ export class Entry {
     const sites = (this.copy?.header["sites"] as string | undefined)?.split(",") ?? [];
     return (
       this.copy !== undefined &&
-      sites.every(
-        (site) =>
-          site === "" ||
-          !present(site) ||
-          (this.takes(site, "bulk") && this.takes(site, "control")),
-      )
+      sites.every((site) => site === "" || !present(site) || this.#heard(site))
     );
   }
 }

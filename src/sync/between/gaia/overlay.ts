@@ -2,7 +2,7 @@
  * Who talks to whom. Sites of a group talk directly; between groups, routers aggregate before they forward
  * (Hsieh et al., NSDI'17; groups and multi-router pairs as in the authors' code). Without an overlay all
  * sites are one group. Where a router has left, the best-connected of those who have been there longest takes its place:
- * who joins in mid-run is a router only where nobody else is.
+ * nobody gives way to a later joiner.
  */
 import { type SiteId, siteId } from "../../../core/ids.ts";
 import type { Micros } from "../../../core/units.ts";
@@ -51,7 +51,7 @@ export function createOverlay(
   return { groups, groupOf, router, roundTripMicros: network.roundTripMicros };
 }
 
-/** Those of a group that are present and were filled least often. */
+/** Those of a group that are present and have been there longest. */
 function eldest(group: readonly SiteId[], presence: Presence): readonly SiteId[] {
   const ages = group.map((site) => presence(site) ?? Number.POSITIVE_INFINITY);
   const least = Math.min(...ages);

@@ -88,8 +88,8 @@ export class GaiaShard implements BetweenShard {
     this.totals = new Totals(overlay.groups.length, length, world.kernels);
     this.#accumulated = world.kernels.allocate(length);
     this.#scratch = new Uint32Array(length);
-    world.network.handle(UPDATE, (message, from) => this.update(message, from));
-    world.network.handle(INDEXES, (message, from) => this.#indexes(message, from));
+    world.network.handle(UPDATE, (message, from) => this.receive(message, from));
+    world.network.handle(INDEXES, (message, from) => this.receive(message, from));
     world.network.handle(CLOCK, (message, from) => this.#mirrorClock(message, from));
     world.network.handle(ECHO, (message, from) => this.#echo(message, from));
     this.#changes = new Changes(this, joins);
@@ -223,6 +223,12 @@ export class GaiaShard implements BetweenShard {
     if (this.lockstep) this.#gathered = this.#gathered.filter(({ origin }) => origin !== site);
   }
 
+  /** Updates or their indexes. */
+  receive(message: Message, from: NodeId): void {
+    if (message.kind.name === INDEXES.name) this.#indexes(message, from);
+    else this.#update(message, from);
+  }
+
   /** Whom it waited for may have left, or whom it now waits for may have come. */
   resume(): void {
     this.#forward();
@@ -323,15 +329,14 @@ export class GaiaShard implements BetweenShard {
     const indices = decodeIndices(message.payload[0] as Uint8Array, this.shard.values.length);
     const { group, sequence } = message.header as Record<string, number>;
     const source = { site: siteOf(from), group: group as number };
-    if (!this.#changes.takes(source, "control")) return;
+    if (!this.#changes.takes(source, "control") || this.#changes.holds(message, from)) return;
     this.barrier.announce(source, sequence as number, indices);
     const early = this.#early;
     this.#early = [];
-    for (const held of early) this.update(held.message, held.from);
+    for (const held of early) this.#update(held.message, held.from);
   }
 
-  /** A mirror's significant updates, or those of a group. */
-  update(message: Message, from: NodeId): void {
+  #update(message: Message, from: NodeId): void {
     const site = siteOf(from);
     const { group, clock, settles, format } = message.header as Record<string, number> & {
       format: string;
@@ -460,15 +465,22 @@ export class GaiaShard implements BetweenShard {
   /** Lockstep: applies the updates of every clock that is complete, in site order. */
   applyKept(): void {
     const complete = Math.min(this.#clock, this.clocks.minimum(this.#origins, "delivered"));
+    // What comes late, from a site that found another way here, does not wait for the next boundary.
+    this.#applyDue();
     if (complete <= this.#boundary) return;
     while (this.#boundary < complete) {
       this.#boundary++;
-      const due = this.#kept.filter((kept) => kept.clock <= this.#boundary).sort(inOrder);
-      this.#kept = this.#kept.filter((kept) => kept.clock > this.#boundary);
-      for (const { update } of due) this.#apply(update);
+      this.#applyDue();
       this.#changes.atBoundary();
     }
     this.shard.changed();
+  }
+
+  #applyDue(): void {
+    const due = this.#kept.filter((kept) => kept.clock <= this.#boundary);
+    if (due.length === 0) return;
+    this.#kept = this.#kept.filter((kept) => kept.clock > this.#boundary);
+    for (const { update } of due.sort(inOrder)) this.#apply(update);
   }
 }
 
