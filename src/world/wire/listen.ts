@@ -42,7 +42,7 @@ export async function listen(address: Address, options: ListenOptions): Promise<
 
 function open(options: ListenOptions, door: Door): Server {
   const { credentials } = options;
-  if (!credentials) return createServer((socket) => door.enter(socket));
+  if (!credentials) return createServer({ pauseOnConnect: true }, (socket) => door.enter(socket));
   const { key, cert, ca } = credentials;
   const mutual = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" } as const;
   const server = createSecureServer({ key, cert, ca, ...mutual }, (socket) => door.enter(socket));
@@ -86,7 +86,7 @@ class Door {
       read: () => {},
       left: () => {},
     });
-    stream.attach(socket, true);
+    stream.adopt(socket);
   }
 
   close(): void {

@@ -22,6 +22,8 @@ const TURN_BYTES = 2 * 1024 * 1024;
 /** The peer is told at once that so many bytes were taken, of fewer after a moment. */
 const CREDIT_BYTES = 1024 * 1024;
 const CREDIT_MILLIS = 2;
+/** One stream is for links so short that the turns which threads take are all that a window must cover. */
+const LONE_WINDOW = 16 * 1024 * 1024;
 
 export interface SocketLaneOptions {
   /** How many, or those that came in. */
@@ -149,8 +151,9 @@ export class SocketLane implements Lane {
 
   allow(window: Bytes): void {
     if (!this.#windowed || window === this.#window) return;
+    const least = this.carriers.length === 1 ? LONE_WINDOW : 0;
     const wider = window > this.#window;
-    this.#window = Math.min(window, MOST_CREDIT);
+    this.#window = Math.min(Math.max(window, least), MOST_CREDIT);
     if (wider) this.#pump();
   }
 

@@ -2,7 +2,8 @@
  * One socket of a connection. It carries the connection's own messages, and frames that it fetches from its lane
  * when the system takes more; bytes in go straight to where they belong.
  */
-import type { Socket } from "node:net";
+import { Socket, type SocketConstructorOpts } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { PangaeaError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/units.ts";
 import { peerGone } from "./errors.ts";
@@ -86,6 +87,23 @@ export class Stream implements Carrier {
         return true;
       },
     };
+  }
+
+  /**
+   * Begins to use a socket that came in. Node gives these no way to read into a buffer of ours, though its sockets
+   * have one; so one that has not begun to read hands what it stands for over to a socket that does. One that cannot
+   * (of TLS) is read in chunks.
+   */
+  adopt(socket: Socket): void {
+    const inner = socket as { _handle?: unknown };
+    const handle = inner._handle;
+    if (!handle || socket instanceof TLSSocket) {
+      this.attach(socket, true);
+      return;
+    }
+    inner._handle = null;
+    const options = { handle, onread: this.onread(), readable: true, writable: true };
+    this.attach(new Socket(options as SocketConstructorOpts), false);
   }
 
   /** Begins to use the socket; one without `onread` is read in chunks. */
