@@ -240,13 +240,13 @@ describe("what is wrong", () => {
         fix: add data: an object with kind: idx, digits, ratings, csv, libsvm, text
       error MISSING_KEY bad.yaml:1:1
         model: is missing
-        fix: add model: an object with kind: sequential, onnx, matrix-factorisation
-      error MISSING_KEY bad.yaml:1:1
-        optimizer: is missing
-        fix: add optimizer: an object with kind: sgd, momentum, adagrad, adam
+        fix: add model: an object with kind: sequential, onnx, matrix-factorisation, forest, svm, logistic, naive-bayes, graph
       error MISSING_KEY bad.yaml:1:1
         sites: is missing
         fix: add sites: an object
+      error MISSING_KEY bad.yaml:1:1
+        optimizer: is missing
+        fix: add optimizer: an object with kind: sgd, momentum, adagrad, adam
       error UNKNOWN_KEY bad.yaml:3:1
         betwen: unknown key betwen
         fix: did you mean between?

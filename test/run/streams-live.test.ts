@@ -13,9 +13,9 @@ const quick = (more: Record<string, unknown> = {}): RunSpec =>
     name: "streams",
     data: {
       kind: "digits",
-      rows: 1200,
+      rows: 600,
       testRows: 10,
-      stream: { batch: 20, batches: 20, rate: 50 },
+      stream: { batch: 20, batches: 10, rate: 50 },
     },
     model: { kind: "svm" },
     sites: { count: 2, bandwidthMbps: 200, rttMs: 4 },
