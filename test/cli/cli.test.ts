@@ -279,7 +279,7 @@ describe("what is wrong", () => {
     expect(await errorOf("compare", QUICK, "--between", "gaya")).toMatchInlineSnapshot(`
       "exit 2
       error WRONG_VALUE --between gaya
-        gaya is not one of stretched, none, centralize, federated, gaia
+        gaya is not one of stretched, none, centralize, federated, gaia, cartel
         fix: did you mean gaia?
       1 problem; see docs/errors.md#wrong_value
       "
