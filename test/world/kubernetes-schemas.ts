@@ -130,7 +130,17 @@ interface PodLike {
   readonly volumes?: readonly { readonly name: string }[];
 }
 
-const podSpec = (restart: readonly string[]): Schema =>
+/** A mount of a volume that is not there. @param claims names of volumes from elsewhere */
+function unmounted(pod: PodLike, claims: readonly string[] = []): string | undefined {
+  const { containers = [], volumes = [] } = pod;
+  const there = new Set([...claims, ...volumes.map(({ name }) => name)]);
+  const mounts = containers.flatMap(({ volumeMounts = [] }) => volumeMounts);
+  const absent = mounts.find(({ name }) => !there.has(name));
+  return absent && `no volume ${absent.name}`;
+}
+
+/** @param claims whether volumes come from templates of claims, too */
+const podSpec = (restart: readonly string[], claims: boolean): Schema =>
   object(
     {
       restartPolicy: among(...restart),
@@ -152,19 +162,13 @@ const podSpec = (restart: readonly string[]): Schema =>
       topologySpreadConstraints: list(any),
       tolerations: list(any),
     },
-    (value) => {
-      const { containers = [], volumes = [] } = value as PodLike;
-      const there = new Set(volumes.map(({ name }) => name));
-      const mounts = containers.flatMap(({ volumeMounts = [] }) => volumeMounts);
-      const absent = mounts.find(({ name }) => !there.has(name));
-      return absent && `no volume ${absent.name}`;
-    },
+    (value) => (claims ? undefined : unmounted(value)),
   );
 
-const template = (restart: readonly string[]): Schema =>
+const template = (restart: readonly string[], claims = false): Schema =>
   object({
     metadata: object({ labels, annotations: map(text(), LABEL_KEY) }),
-    "spec!": podSpec(restart),
+    "spec!": podSpec(restart, claims),
   });
 
 const jobSpec = object(
@@ -227,23 +231,33 @@ export const KUBERNETES: Readonly<Record<string, Schema>> = {
     }),
   }),
   StatefulSet: kind("apps/v1", "StatefulSet", {
-    "spec!": object({
-      "serviceName!": text(LABEL),
-      replicas: integer(0),
-      "selector!": selector,
-      podManagementPolicy: among("OrderedReady", "Parallel"),
-      "template!": template(["Always"]),
-      volumeClaimTemplates: list(
-        object({
-          "metadata!": metadata,
-          "spec!": object({
-            "accessModes!": list(among("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"), 1),
-            storageClassName: text(SUBDOMAIN),
-            "resources!": object({ "requests!": map(text(QUANTITY)) }),
+    "spec!": object(
+      {
+        "serviceName!": text(LABEL),
+        replicas: integer(0),
+        "selector!": selector,
+        podManagementPolicy: among("OrderedReady", "Parallel"),
+        "template!": template(["Always"], true),
+        volumeClaimTemplates: list(
+          object({
+            "metadata!": metadata,
+            "spec!": object({
+              "accessModes!": list(among("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"), 1),
+              storageClassName: text(SUBDOMAIN),
+              "resources!": object({ "requests!": map(text(QUANTITY)) }),
+            }),
           }),
-        }),
-      ),
-    }),
+        ),
+      },
+      ({ template: pods, volumeClaimTemplates = [] }) => {
+        const claims = volumeClaimTemplates as readonly { readonly metadata: { name: string } }[];
+        const { spec } = pods as { readonly spec: PodLike };
+        return unmounted(
+          spec,
+          claims.map(({ metadata }) => metadata.name),
+        );
+      },
+    ),
   }),
   Service: kind("v1", "Service", {
     "spec!": object({

@@ -8,6 +8,7 @@ export type Schema =
   | { readonly type: "integer"; readonly least?: number; readonly most?: number }
   | { readonly type: "boolean" }
   | { readonly type: "any" }
+  | { readonly type: "nothing" }
   | { readonly type: "list"; readonly of: Schema; readonly least?: number }
   /** Keys of the user's choice. */
   | { readonly type: "map"; readonly keys?: RegExp; readonly of: Schema }
@@ -54,6 +55,8 @@ export function problems(schema: Schema, value: unknown, at = "$"): readonly str
   switch (schema.type) {
     case "any":
       return [];
+    case "nothing":
+      return value === null || value === undefined ? [] : [`${at}: something`];
     case "boolean":
       return typeof value === "boolean" ? [] : [`${at}: no boolean`];
     case "string": {
