@@ -4,6 +4,7 @@ import { InputError } from "../../core/errors.ts";
 import { realTimers } from "../../world/bus/timers.ts";
 import { joinBus } from "../../world/cluster/access.ts";
 import { serveAgent } from "../../world/cluster/agent.ts";
+import { onParentGone } from "../../world/cluster/place/parent.ts";
 import { DUTIES } from "../../world/cluster/roster.ts";
 import { asWord } from "../../world/cluster/subjects.ts";
 import { addressOf, clusterAccess, DEFAULT_NATS } from "../cluster.ts";
@@ -50,6 +51,7 @@ export async function nodeCommand(options: NodeOptions, io: Io): Promise<number>
   const leave = (): void => controller.abort();
   const release = io.onInterrupt(leave);
   process.once("SIGTERM", leave);
+  onParentGone(leave);
   try {
     await serveAgent({
       ...{ bus, domain, id, site, roles, notify, once, signal: controller.signal },
