@@ -9,8 +9,9 @@ import type { Flops } from "../../core/units.ts";
 import { trainableOf } from "../create.ts";
 import { GraphLearner } from "../graph-learner.ts";
 import type { Layout } from "../layout.ts";
+import { modelError } from "../model-error.ts";
 import { createRuntime, type Runtime } from "../onnx/run.ts";
-import { OnnxSpec, SequentialSpec } from "../spec.ts";
+import { type GraphOptions, OnnxSpec, SequentialSpec } from "../spec.ts";
 import { GraphPrograms } from "./graph-programs.ts";
 import { partsOf } from "./graph-shape.ts";
 import { GraphUnits } from "./graph-units.ts";
@@ -20,7 +21,7 @@ import type { GraphSpec } from "./spec.ts";
 export interface GraphHost {
   /** Shared with other learners of this thread; a new one if absent. */
   readonly runtime?: Runtime | undefined;
-  /** The bytes of the spec's ONNX file, and of files that it refers to. */
+  /** The bytes of an ONNX file in place of the spec's layers, and of files that it refers to. */
   readonly file?: Uint8Array | undefined;
   readonly external?: Readonly<Record<string, Uint8Array>> | undefined;
 }
@@ -41,7 +42,7 @@ export class GraphShared {
     data: DataShape,
     { runtime = createRuntime(), ...files }: GraphHost,
   ) {
-    const model = modelOf(spec);
+    const model = modelOf(spec, files.file);
     const trainable = trainableOf({ model, data, ...files });
     this.#learner = new GraphLearner(trainable, 0, runtime);
     this.layout = this.#learner.layout;
@@ -88,9 +89,11 @@ export class GraphShared {
  * The loss is that of one class against the rest, as of the linear models: rows that softmax trains mean something
  * together only.
  */
-function modelOf({ layers, path }: GraphSpec): SequentialSpec | OnnxSpec {
+function modelOf({ layers }: GraphSpec, file: Uint8Array | undefined): GraphOptions {
   const loss = "binary-cross-entropy" as const;
-  return layers === undefined
-    ? OnnxSpec.parse({ kind: "onnx", path, loss })
-    : SequentialSpec.parse({ kind: "sequential", layers, loss });
+  if (file !== undefined) return OnnxSpec.parse({ kind: "onnx", path: "the model's file", loss });
+  if (layers !== undefined) return SequentialSpec.parse({ kind: "sequential", layers, loss });
+  throw modelError("MODEL_SHAPE", ["layers"], "a graph that learns online has no layers", {
+    fix: "layers: [flatten, { dense: 32 }, relu, { dense: classes }]",
+  });
 }

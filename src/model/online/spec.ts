@@ -59,22 +59,16 @@ export const NaiveBayesSpec = z.strictObject({
 });
 export type NaiveBayesSpec = z.infer<typeof NaiveBayesSpec>;
 
-export const GraphSpec = z
-  .strictObject({
-    kind: z.literal("graph"),
-    /** As of `sequential`; the last one is dense, one output a class. */
-    layers: z.array(LayerSpec).min(1).optional(),
-    /** Instead of layers: an ONNX file. */
-    path: z.string().min(1).optional(),
-    rate: z.number().positive().default(1),
-    momentum: z.number().min(0).lt(1).default(0),
-    /** `units`: classes' rows of the last layer with the hidden units behind them. `boost`: the whole model. */
-    transfer: z.enum(["units", "boost"]).default("units"),
-    trusted,
-  })
-  .refine(({ layers, path }) => (layers === undefined) !== (path === undefined), {
-    message: "a graph has layers, or is a file: give one of layers and path",
-  });
+export const GraphSpec = z.strictObject({
+  kind: z.literal("graph"),
+  /** As of `sequential`; the last one is dense, one output a class. Absent: an ONNX file that the program gives. */
+  layers: z.array(LayerSpec).min(1).optional(),
+  rate: z.number().positive().default(1),
+  momentum: z.number().min(0).lt(1).default(0),
+  /** `units`: classes' rows of the last layer with the hidden units behind them. `boost`: the whole model. */
+  transfer: z.enum(["units", "boost"]).default("units"),
+  trusted,
+});
 export type GraphSpec = z.infer<typeof GraphSpec>;
 
 export const OnlineModelSpec = z.discriminatedUnion("kind", [
