@@ -211,8 +211,8 @@ export class LaneConnection implements Connection {
     const { bulk } = this.#lanes;
     const now = this.#timers.now();
     this.#progressAt = now;
-    this.#estimator.delivered(now, bulk.delivered, bulk.busy);
-    bulk.allow(this.#estimator.window());
+    if (this.#estimator.delivered(now, bulk.delivered, bulk.busy))
+      bulk.allow(this.#estimator.window());
     this.#wasIdle = bulk.queued === 0;
     if (bulk.busy && now - this.#pinged > PING_MICROS && this.#state === "open") this.#sendPing();
     this.#changed.notify();

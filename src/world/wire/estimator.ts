@@ -36,12 +36,12 @@ export class Estimator {
     if (this.#trips.length > TRIPS) this.#trips.shift();
   }
 
-  /** The peer has so many bytes by now. @param busy whether more wait to be sent. */
-  delivered(now: Micros, bytes: Bytes, busy: boolean): void {
+  /** The peer has so many bytes by now. @param busy whether more wait. Answers whether the estimate changed. */
+  delivered(now: Micros, bytes: Bytes, busy: boolean): boolean {
     if (!busy) this.#ranDry = true;
     if (this.#since === undefined) this.#begin(now, bytes);
     const micros = now - this.#since!;
-    if (bytes === this.#from || micros < Math.max(LEAST_ROUND, this.#trip)) return;
+    if (bytes === this.#from || micros < LEAST_ROUND || micros < this.#trip) return false;
     const rate = (bytes - this.#from) / micros;
     this.#full ||= !this.#ranDry;
     if (!this.#ranDry || rate > this.#best) {
@@ -50,6 +50,7 @@ export class Estimator {
     }
     this.#begin(now, bytes);
     this.#ranDry = !busy;
+    return true;
   }
 
   /** Nothing was under way until now: what was measured so far is over. */

@@ -102,7 +102,9 @@ export class SocketLane implements Lane {
   }
 
   get queued(): Bytes {
-    return this.carriers.reduce((sum, stream) => sum + stream.queued, this.#queued);
+    let queued = this.#queued;
+    for (const stream of this.carriers) queued += stream.queued;
+    return queued;
   }
   get delivered(): Bytes {
     return this.#delivered.came;
