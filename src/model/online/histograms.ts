@@ -32,6 +32,8 @@ export class Histograms {
   /** subspace x bins x classes a leaf. */
   counts = new Uint16Array(0);
   #slots = 0;
+  /** Entries of `counts` that are not zero. */
+  #present = 0;
 
   constructor(shape: HistogramShape) {
     this.shape = shape;
@@ -69,7 +71,9 @@ export class Histograms {
       let b = 0;
       while (b < have && value > (bounds[first + b] as number)) b++;
       if (have < bins - 1 && (b === have || value !== bounds[first + b])) this.#insert(k, b, value);
-      counts[(k * bins + b) * classes + label]! += weight;
+      const at = (k * bins + b) * classes + label;
+      if (counts[at] === 0) this.#present++;
+      counts[at]! += weight;
     }
   }
 
@@ -77,15 +81,16 @@ export class Histograms {
   halve(slot: number): void {
     const { subspace, bins, classes } = this.shape;
     const each = subspace * bins * classes;
-    for (let at = slot * each; at < (slot + 1) * each; at++) this.counts[at]! >>= 1;
+    for (let at = slot * each; at < (slot + 1) * each; at++) {
+      if (this.counts[at] === 1) this.#present--;
+      this.counts[at]! >>= 1;
+    }
   }
 
   bytes(slots: number): number {
     const { subspace, bins, classes } = this.shape;
-    let zero = 0;
     const all = slots * subspace * bins * classes;
-    for (let at = 0; at < all; at++) if (this.counts[at] === 0) zero++;
-    return slots * subspace * (4 + 1 + 4 * (bins - 1)) + Math.ceil(all / 8) + 2 * (all - zero);
+    return slots * subspace * (4 + 1 + 4 * (bins - 1)) + Math.ceil(all / 8) + 2 * this.#present;
   }
 
   /** Of the slots in this order. */
@@ -131,8 +136,10 @@ export class Histograms {
       read.bounds.set(bounds, slot * subspace * (bins - 1));
     }
     for (let at = 0; at < all; at++)
-      if (((mask[at >> 3] as number) >> (at & 7)) & 1)
+      if (((mask[at >> 3] as number) >> (at & 7)) & 1) {
         read.counts[at] = reader.within(reader.u16(), 1, 2 ** 15, "examples of an interval");
+        read.#present++;
+      }
     return read;
   }
 
@@ -154,7 +161,10 @@ export class Histograms {
     const [from, to] = [slot * subspace, (slot + 1) * subspace];
     this.filled.fill(0, from, to);
     this.bounds.fill(0, from * (bins - 1), to * (bins - 1));
-    this.counts.fill(0, from * bins * classes, to * bins * classes);
+    for (let at = from * bins * classes; at < to * bins * classes; at++) {
+      if (this.counts[at] !== 0) this.#present--;
+      this.counts[at] = 0;
+    }
   }
 
   #reserve(slots: number): void {

@@ -294,12 +294,14 @@ function writeRow(writer: PortionWriter, row: Row): void {
 function readRow(reader: PortionReader, features: number): Row {
   const steps = reader.u32();
   const values = reader.sparse(features + 1, "weights");
-  if (values.some((value) => Math.abs(value) > LARGEST))
-    throw portionInvalid(`a weight is larger than ${LARGEST}`);
+  const centre = reader.sparse(features, "mean of a class");
+  for (const numbers of [values, centre])
+    if (numbers.some((value) => Math.abs(value) > LARGEST))
+      throw portionInvalid(`a weight or mean is larger than ${LARGEST}`);
   const row = new Row(features);
   row.values.set(values);
   row.steps = steps;
-  row.centre.set(reader.sparse(features, "centre of a class"));
+  row.centre.set(centre);
   return row;
 }
 
