@@ -4,18 +4,24 @@
  *
  *   npx tsx bench/cartel-figures.ts [--data FOLDER] [--seeds 5] [--sites 10] [--batches 300] [--set mnist,nsl-kdd]
  *     [--model svm,forest,graph] [--workload introduction,fluctuation,stationary] [--between cartel,none]
- *     [--cartel '{"transfer":{"margin":0.02}}'] [--marks]
+ *     [--cartel '{"transfer":{"margin":0.02}}'] [--marks] [--curve]
  *
  * Adaptation is that of src/run/stream-measures.ts: batches from a shift until the moving error is within two points of
- * its later stable level. `faster` divides the mean of isolated learning by that of the row, seed by seed.
+ * its later stable level. `--curve` prints the mean error from 5 batches before a shift to 30 after. `faster` divides the mean of isolated learning by that of the row, seed by seed.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { executeRun, newShared } from "../src/run/execute.ts";
 import { moduleSource } from "../src/run/file/source.ts";
 import { resolveRun } from "../src/run/load.ts";
 import { compareRow } from "../src/run/rows.ts";
-import type { StreamMeasures } from "../src/run/stream-measures.ts";
+import {
+  adaptationOf,
+  errorOf,
+  type StreamMeasures,
+  segmentsOf,
+} from "../src/run/stream-measures.ts";
 import { applyEvent, emptyView } from "../src/run/view.ts";
+import { nslKdd } from "../test/data/streams-sources.ts";
 import { machine } from "./harness.ts";
 
 const option = (name: string, otherwise: string): string => {
@@ -33,7 +39,7 @@ const CARTEL = JSON.parse(option("cartel", "{}")) as object;
 const SETS: Record<string, { readonly data: object; readonly classes: number }> = {
   mnist: { data: { kind: "idx", path: "mnist" }, classes: 5 },
   "nsl-kdd": {
-    data: JSON.parse(option("nsl", '{"kind":"csv","path":"nsl-kdd"}')) as object,
+    data: nslKdd,
     classes: 3,
   },
 };
@@ -63,8 +69,14 @@ const BETWEENS: Record<string, object> = {
 
 const shared = newShared();
 
+const [BEFORE, AFTER] = [5, 30];
+
 interface Row extends StreamMeasures {
   readonly wanBytes: number;
+  /** Batches to adapt, of each shift. */
+  readonly adaptations: readonly number[];
+  /** Mean error at each batch around the shifts. */
+  readonly curve: readonly number[];
 }
 
 async function once(
@@ -117,7 +129,20 @@ async function once(
     shared,
   );
   const row = compareRow(view, spec);
-  return { ...row.streams!, wanBytes: row.wanBytes };
+  const sites = [...(view.streams?.sites.values() ?? [])];
+  const shifts = sites.flatMap((site) => segmentsOf(site).map((segment) => ({ site, segment })));
+  return {
+    ...row.streams!,
+    wanBytes: row.wanBytes,
+    adaptations: shifts.map(({ site, segment }) => adaptationOf(site, segment).batches),
+    curve: Array.from({ length: BEFORE + AFTER }, (_, i) => {
+      const errors = shifts.map(({ site, segment: { from } }) => {
+        const batch = from - BEFORE + i;
+        return errorOf(site, batch, batch + 1);
+      });
+      return errors.reduce((all, error) => all + error, 0) / errors.length;
+    }),
+  };
 }
 
 interface Spread {
@@ -172,6 +197,14 @@ for (const set of listed("set", "mnist,nsl-kdd"))
           of.push(await once(set, model, workload, between, seed));
         rows.set(between, of);
       }
+      if (process.argv.includes("--curve"))
+        for (const [between, of] of rows) {
+          const mean = of[0]!.curve.map((_, i) => spread(of.map(({ curve }) => curve[i]!)).mean);
+          const percents = mean.map((error) => (100 * error).toFixed(0)).join(" ");
+          process.stdout.write(
+            `  ${between}: ${percents}; ${of.map((row) => row.adaptations.join(" ")).join(", ")}\n`,
+          );
+        }
       for (const [between, of] of rows) {
         const alone = rows.get("none");
         // A site that adapts within the batch of the shift itself counts as one batch.
