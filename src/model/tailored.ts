@@ -24,7 +24,10 @@ export interface PackRequest {
 export interface MergeContext {
   /** Classes for which the portions were asked. */
   readonly classes: readonly number[];
-  /** Labelled examples of each class that this site has lately had (length `classes` of the model). */
+  /**
+   * Labelled examples of each class that this site has lately had (length `classes` of the model). What it has had many
+   * of is averaged, by examples; of the others the portion takes the place of its own. All zero: always the latter.
+   */
   readonly counts: Uint32Array;
 }
 
@@ -38,17 +41,23 @@ export interface TailoredModel {
   bytes(): Bytes;
   /** The predicted class of each row of the batch, into `out`. Changes nothing. */
   predict(batch: Batch, out: Int32Array): Promise<Flops>;
-  /** Learns the batch's labelled rows in their order; the answer is what it cost (modelled operations). */
+  /**
+   * Learns the batch's labelled rows in their order; the answer is what it cost (modelled operations). A batch that was
+   * predicted just before is not predicted again.
+   */
   learn(batch: Batch): Promise<Flops>;
   portions(): readonly Portion[];
-  /** The portions of most use for the classes, within the bound; undefined where none is of use. Never holds records. */
+  /**
+   * The portions of most use for the classes, within the bound; undefined where none is of use. Never holds records: what
+   * comes nearest to one is a threshold of a tree, or the mean features of a class.
+   */
   pack(request: PackRequest): Uint8Array | undefined;
   /**
    * Takes in what another model of the kind has packed. Throws PORTION_INVALID, and has not changed, when the bytes are
    * malformed, of another shape, or hold numbers that are none.
    */
   merge(packed: Uint8Array, context: MergeContext): void;
-  /** Everything that `restore` needs, for rollback and for shipping the whole model. */
+  /** Everything that `restore` needs, for rollback and for shipping the whole model: it then goes on as this one would. */
   save(): Uint8Array;
   /** Throws PORTION_INVALID as `merge` does. */
   restore(saved: Uint8Array): void;
