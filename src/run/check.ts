@@ -223,6 +223,8 @@ function* namedSites(spec: RunSpec): Generator<{ readonly path: Path; readonly n
       if (fault.to !== undefined) yield { path: [...path, "to"], name: fault.to };
     } else if (fault.kind === "crash") {
       yield { path: [...path, "node"], name: fault.node.split("/")[0] ?? fault.node };
+    } else if (fault.kind === "leave" || fault.kind === "join") {
+      yield { path: [...path, "target"], name: fault.target.split("/")[0] ?? fault.target };
     }
   }
   const straggler = spec.sites.processor.straggler;

@@ -5,6 +5,7 @@
  * workers hold private parameters, on the test rows that belong to those.
  */
 import type { Metrics } from "../core/events.ts";
+import type { NodeId } from "../core/ids.ts";
 import { type Judgement, toMetrics } from "../model/learner.ts";
 import type { Observer, Range, WorkerPlan } from "../sync/contract.ts";
 
@@ -71,7 +72,11 @@ export class CopyObserver implements Observer {
   }
 
   attach(copy: string, range: Range, values: Float32Array): void {
-    this.#copies.get(copy)?.ranges.push({ range, values, clock: 0 });
+    const ranges = this.#copies.get(copy)?.ranges;
+    // A site that comes again has its copy at a new place.
+    const before = ranges?.findIndex((known) => known.range.start === range.start) ?? -1;
+    if (before >= 0) ranges?.splice(before, 1);
+    ranges?.push({ range, values, clock: 0 });
   }
 
   attachPrivate(worker: WorkerPlan, copy: string, own: Float32Array): void {
@@ -92,9 +97,9 @@ export class CopyObserver implements Observer {
     part.clock = clock;
     if (mark === before) return;
     if (this.#absent.get(copy) === RETURNING) {
-      // One that begins anew is judged when it has caught up with the others.
+      // One that begins anew counts from the first mark of which nothing has been told.
+      this.#absent.set(copy, Math.max(mark, this.#latest + 1));
       if (mark <= this.#latest) return;
-      this.#absent.set(copy, mark);
     }
 
     const sighted = this.#pending.get(mark) ?? new Map<string, Pending>();
@@ -114,8 +119,17 @@ export class CopyObserver implements Observer {
   /** The copy is gone: the others are judged without it from the next sighting on. */
   left(copy: string): void {
     this.#absent.set(copy, Number.POSITIVE_INFINITY);
+    for (const sighted of this.#pending.values()) sighted.delete(copy);
     const marks = [...this.#pending.keys()].sort((a, b) => a - b);
     for (const mark of marks) this.#sight(mark, mark * this.#options.every);
+  }
+
+  /** A worker's private parameters left with it. */
+  workerLeft(node: NodeId): void {
+    for (const { privates } of this.#copies.values()) {
+      const at = privates.findIndex(({ worker }) => worker.node.id === node);
+      if (at >= 0) privates.splice(at, 1);
+    }
   }
 
   /** The copy is there again; it counts from the next mark that it reaches. */
@@ -139,8 +153,13 @@ export class CopyObserver implements Observer {
 
   /** The copies as they are now. */
   now(): Sighting {
-    const clocks = [...this.#copies.values()].flatMap(({ ranges }) => ranges.map((r) => r.clock));
-    const live = (name: string): Pending => {
+    // A copy that joins counts here, too, once it was complete at a mark.
+    const there = (name: string): boolean => (this.#absent.get(name) ?? 0) < RETURNING;
+    const clocks = [...this.#copies].flatMap(([name, { ranges }]) =>
+      there(name) ? ranges.map((r) => r.clock) : [],
+    );
+    const live = (name: string): Pending | undefined => {
+      if (!there(name)) return undefined;
       const parameters = shared(this.#options.length);
       for (const { range, values } of this.#copies.get(name)?.ranges ?? []) {
         parameters.set(values, range.start);

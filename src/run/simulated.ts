@@ -2,12 +2,17 @@
  * A run in the simulated world: virtual time passes, copies are judged outside it, the rules stop it. A run whose
  * arithmetic is known already (see recording.ts) is only timed.
  */
+
+import { PangaeaError } from "../core/errors.ts";
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
 import { createPhantomKernels } from "../core/kernels/phantom.ts";
+import { memberRules } from "../sync/members.ts";
+import { Finish } from "../sync/programs.ts";
 import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
+import type { MemberChange } from "../world/members.ts";
 import { Simulation } from "../world/simulated/simulation.ts";
 import { opening, outcomeOf } from "./ends.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
@@ -34,6 +39,8 @@ export class SimulatedRun {
   readonly #pool: ComputePool;
   readonly #judging: Judging;
   readonly #simulation: Simulation;
+  /** Whose end is the end of the run, as members come and go. */
+  readonly #ending: Finish;
   #observer!: CopyObserver;
   #reason: RunEnded["reason"] | undefined;
 
@@ -55,11 +62,12 @@ export class SimulatedRun {
     });
     this.#pool = this.#createPool();
     this.#judging = new Judging(spec, ground, this.#plan, { pool: this.#pool, kernels });
+    this.#ending = new Finish(this.#plan.enders);
     this.#simulation = this.#createSimulation();
   }
 
   async execute(): Promise<RunOutcome> {
-    const { programs, enders } = this.#plan;
+    const { programs } = this.#plan;
     const simulation = this.#simulation;
     const { replay } = this.#arithmetic;
     const note = `the arithmetic is that of "${replay?.name}" (same data, model and seed, bulk-synchronous): timed again, not computed again`;
@@ -68,8 +76,8 @@ export class SimulatedRun {
     for (const [node, program] of programs) {
       simulation.start(node.id, async (world, scope) => {
         await program(world, scope);
-        enders.delete(node);
-        if (enders.size === 0) this.#stop("maxClocks");
+        this.#ending.ended(node.id);
+        if (this.#ending.reached) this.#stop("maxClocks");
       });
     }
     const interrupt = (): void => this.#stop("interrupted");
@@ -79,6 +87,8 @@ export class SimulatedRun {
       await simulation.run();
       return await this.#finish();
     } catch (error) {
+      // Without a member that it stands on, the run ends with what there is.
+      if (error instanceof PangaeaError && error.code === "MEMBER_LOST") await this.#judgeLast();
       this.#end("failed", error instanceof Error ? error.message : String(error));
       throw error;
     } finally {
@@ -115,6 +125,8 @@ export class SimulatedRun {
       lossRate: spec.network.loss,
       duplicationRate: spec.network.duplication,
       faults: spec.faults,
+      rules: memberRules(this.#plan.deployment),
+      onMembers: (changes) => this.#members(changes),
       recordsMayLeave: (site) => mayLeave(spec, site),
       onEvent: (event: RunEvent) => {
         this.#host.onEvent(event);
@@ -139,6 +151,28 @@ export class SimulatedRun {
     });
   }
 
+  /** Slots were left or filled: who is waited for, and which copies are judged. */
+  #members(changes: readonly MemberChange[]): void {
+    this.#ending.changed(changes);
+    const { domains, judged } = this.#plan.deployment;
+    const present = new Map(changes.map((change) => [change.node, change.present]));
+    for (const change of changes) if (!change.present) this.#observer.workerLeft(change.node);
+    for (const { id, owners } of judged === "domains" ? domains : []) {
+      const there = owners[0] && present.get(owners[0].node.id);
+      if (there === true) this.#observer.returned(id);
+      if (there === false) this.#left(id);
+    }
+    if (this.#ending.reached) this.#stop("maxClocks");
+  }
+
+  #left(copy: string): void {
+    this.#observer.left(copy);
+    const t = this.#simulation?.now() ?? 0;
+    const vacant = `${copy} is vacant at the start: its copy is judged once it has joined`;
+    const gone = `${copy} has left: its copy is judged no longer, and what it had not sent is lost`;
+    this.#host.onEvent({ type: "note", t, text: t === 0 ? vacant : gone });
+  }
+
   #stop(reason: RunEnded["reason"]): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
@@ -149,6 +183,15 @@ export class SimulatedRun {
     this.#simulation.flushTraffic();
     const t = this.#simulation.now();
     this.#host.onEvent({ type: "end", t, reason, ...(message ? { message } : {}) });
+  }
+
+  /** What the copies that are left are worth, where the run cannot go on. */
+  async #judgeLast(): Promise<void> {
+    const sighting = this.#observer.now();
+    if (this.#arithmetic.replay || sighting.snapshots.length === 0) return;
+    const verdict = await this.#judging.last(sighting);
+    this.#simulation.flushTraffic();
+    this.#host.onEvent(evaluation(this.#simulation.now(), sighting.clock, verdict, true));
   }
 
   /** The last judgement, on all test rows by every copy, and the models. */

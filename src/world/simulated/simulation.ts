@@ -13,7 +13,7 @@ import type { Bytes, Micros } from "../../core/units.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { NodeInfo, NodeProgram } from "../contract.ts";
 import { nodeFailed } from "../failure.ts";
-import type { MemberChange, MemberRules } from "../members.ts";
+import { type MemberChange, type MemberRules, MemberView } from "../members.ts";
 import { Processor, type ProcessorModel } from "../processor.ts";
 import type { Topology } from "../topology.ts";
 import type { TrafficTotal } from "../traffic.ts";
@@ -143,8 +143,10 @@ export class Simulation {
       });
     }
     const faults = options.faults ?? [];
+    const { withdrawal } = options.rules ?? EVERYBODY_FOR_THEMSELVES;
+    const absent = vacantAtStart(faults, options.nodes);
     this.#membership = new Membership(
-      vacantAtStart(faults, options.nodes),
+      absent.length > 0 ? withdrawal(absent, new MemberView()) : [],
       this.#loop,
       root.stream("members"),
       options.newsMicros ?? NEWS_MICROS,
