@@ -24,9 +24,8 @@ export class Estimator {
   readonly #trips: Micros[] = [];
   /** Bytes a microsecond. */
   readonly #rounds: number[] = [];
-  #since: Micros | undefined;
-  #from: Bytes = 0;
-  #ranDry = false;
+  /** Where this round and the one before began. A rate is over both: what TCP held back and let go at once is none. */
+  #begins: { readonly now: Micros; readonly bytes: Bytes; dry: boolean }[] = [];
   /** Whether there was a round in which there was always enough to send. */
   #full = false;
 
@@ -38,25 +37,26 @@ export class Estimator {
 
   /** The peer has so many bytes by now. @param busy whether more wait. Answers whether the estimate changed. */
   delivered(now: Micros, bytes: Bytes, busy: boolean): boolean {
-    if (!busy) this.#ranDry = true;
-    if (this.#since === undefined) this.#begin(now, bytes);
-    const micros = now - this.#since!;
-    if (bytes === this.#from || micros < LEAST_ROUND || micros < this.#trip) return false;
-    const rate = (bytes - this.#from) / micros;
-    this.#full ||= !this.#ranDry;
-    if (!this.#ranDry || rate > this.#best) {
+    const round = this.#begins.at(-1) ?? this.#begin(now, bytes);
+    round.dry ||= !busy;
+    const micros = now - round.now;
+    if (bytes === round.bytes || micros < LEAST_ROUND || micros < this.#trip) return false;
+    const [first = round] = this.#begins;
+    const rate = (bytes - first.bytes) / (now - first.now);
+    const dry = this.#begins.some((each) => each.dry);
+    this.#full ||= !dry;
+    if (!dry || rate > this.#best) {
       this.#rounds.push(rate);
       if (this.#rounds.length > ROUNDS) this.#rounds.shift();
     }
-    this.#begin(now, bytes);
-    this.#ranDry = !busy;
+    this.#begin(now, bytes).dry = !busy;
     return true;
   }
 
   /** Nothing was under way until now: what was measured so far is over. */
   resume(now: Micros, bytes: Bytes): void {
+    this.#begins = [];
     this.#begin(now, bytes);
-    this.#ranDry = false;
   }
 
   estimate(): Estimate {
@@ -77,8 +77,9 @@ export class Estimator {
     const [best = 0, second = best] = [...this.#rounds].sort((a, b) => b - a);
     return second;
   }
-  #begin(now: Micros, bytes: Bytes): void {
-    this.#since = now;
-    this.#from = bytes;
+  #begin(now: Micros, bytes: Bytes) {
+    const round = { now, bytes, dry: false };
+    this.#begins = [...this.#begins.slice(-1), round];
+    return round;
   }
 }
