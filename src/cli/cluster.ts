@@ -13,8 +13,6 @@ import type { ClusterOptions } from "./options.ts";
 /** The coordinator's public key, beside the seeds. */
 export const COORDINATOR_KEY = "coordinator.pub";
 
-export const DEFAULT_NATS = ["nats://127.0.0.1:4222"] as const;
-
 /** @param role whose seed is read. @throws InputError for files that are not there. */
 export function clusterAccess(options: ClusterOptions, role: BusRole, io: Io): ClusterAccess {
   const { keys, insecure } = options;
@@ -22,8 +20,19 @@ export function clusterAccess(options: ClusterOptions, role: BusRole, io: Io): C
     version: packageVersion(),
     insecure: insecure ?? false,
     tls: tlsOf(options, io),
+    flags: flagsOf(options, io),
     ...(keys === undefined ? {} : keysOf(resolve(io.cwd, keys), role)),
   };
+}
+
+/** The same again, for agents that a run starts. */
+function flagsOf(options: ClusterOptions, { cwd }: Io): readonly string[] {
+  const { keys, tlsCa, tlsCert, tlsKey, insecure } = options;
+  const files = { "--keys": keys, "--tls-ca": tlsCa, "--tls-cert": tlsCert, "--tls-key": tlsKey };
+  const named = Object.entries(files).flatMap(([flag, path]) =>
+    path === undefined ? [] : [flag, resolve(cwd, path)],
+  );
+  return insecure ? [...named, "--insecure"] : named;
 }
 
 /** A folder of seeds, or one seed with the coordinator's public key beside it. */

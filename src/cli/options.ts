@@ -12,6 +12,7 @@ export const EXPORT_FORMATS = ["onnx", "safetensors", "npz"] as const;
 
 const WORLDS = ["simulated", "local", "cluster"] as const;
 const HOSTS = ["threads", "processes"] as const;
+const PLACES = ["processes", "slurm", "kubernetes", "ray"] as const;
 
 /** How a cluster is reached. */
 export interface ClusterOptions {
@@ -27,6 +28,7 @@ export interface ClusterOptions {
 export interface RunOptions extends CommonOptions, ClusterOptions {
   readonly world?: (typeof WORLDS)[number] | undefined;
   readonly hosts?: (typeof HOSTS)[number] | undefined;
+  readonly on?: (typeof PLACES)[number] | undefined;
   readonly seed?: number | undefined;
   readonly out?: string | undefined;
   readonly set?: readonly string[] | undefined;
@@ -109,6 +111,11 @@ export const withRun = (command: Command): Command =>
     .addOption(
       new Option("--hosts <kind>", "with --world local: what each site's nodes run in").choices(
         HOSTS,
+      ),
+    )
+    .addOption(
+      new Option("--on <place>", "with --world cluster: what starts the run's agents").choices(
+        PLACES,
       ),
     )
     .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")

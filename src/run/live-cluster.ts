@@ -1,13 +1,17 @@
 /** A run on a cluster's agents, coordinated from here: from its start, or after another coordinator has gone. */
 import { InputError } from "../core/errors.ts";
-import type { ClusterAccess } from "../world/cluster/access.ts";
+import { type ClusterAccess, DEFAULT_NATS } from "../world/cluster/access.ts";
 import {
+  type LeadOptions,
   type Led,
   leadRun,
   type Place,
   type Taken,
   takeRun,
 } from "../world/cluster/coordinator.ts";
+import type { PlaceSpec } from "../world/cluster/place-spec.ts";
+import { agentsOf, placerOf } from "../world/cluster/placing.ts";
+import { startNats } from "../world/cluster/private-nats.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
@@ -22,23 +26,56 @@ export async function clusterStage(
   nodes: Iterable<NodeInfo>,
   host: RunHost,
 ): Promise<Stage> {
-  const { nats, domain, labels, waitSeconds } = world;
-  const led = await leadRun({
-    ...placeOf(host, nats, domain),
-    ...{ title: spec.name, spec },
-    wanted: { nodes: [...nodes], labels },
-    waitMicros: waitSeconds * 1e6,
-  });
-  return stageOf(spec, world, led);
+  const { domain, labels, waitSeconds, place } = world;
+  // Processes of this machine need no server that is there already.
+  const own = place?.kind === "processes" && !world.nats ? await startNats() : undefined;
+  const nats = own ? [own.url] : (world.nats ?? DEFAULT_NATS);
+  const given = accessOf(host, own !== undefined);
+  const wanted = { nodes: [...nodes], labels };
+  try {
+    const led = await leadRun({
+      ...placeOf(host, nats, domain, given),
+      ...{ title: spec.name, spec, wanted },
+      waitMicros: waitSeconds * 1e6,
+      place: place && starter(place, wanted.nodes, { nats, domain, access: given }, host),
+    });
+    const stage = stageOf(spec, world, led);
+    return { ...stage, close: () => stage.close().finally(() => own?.close()) };
+  } catch (error) {
+    await own?.close();
+    throw error;
+  }
 }
 
-function placeOf(host: RunHost, nats: readonly string[], domain: string | undefined): Place {
+/** Starts an agent for each site. */
+function starter(
+  place: PlaceSpec,
+  nodes: readonly NodeInfo[],
+  reach: Pick<Place, "nats" | "domain" | "access">,
+  host: RunHost,
+): NonNullable<LeadOptions["place"]> {
+  const placer = placerOf(place, (text) => host.warn?.(text));
+  const [data] = host.roots;
+  return async (run, scope) => {
+    const wanted = agentsOf(run, nodes, place, { ...reach, data });
+    const placed = await placer.place(wanted, scope);
+    return () => placed.cancel();
+  };
+}
+
+function placeOf(
+  host: RunHost,
+  nats: readonly string[],
+  domain: string | undefined,
+  access = accessOf(host),
+): Place {
   const { signal } = host;
-  const access = accessOf(host);
   return { nats, domain, access, signal, tell: (text) => host.warn?.(text) };
 }
 
-function accessOf({ cluster }: RunHost): ClusterAccess {
+/** @param alone the bus is a run's own, on loopback. */
+function accessOf({ cluster }: RunHost, alone = false): ClusterAccess {
+  if (cluster && alone) return { version: cluster.version, insecure: true, flags: ["--insecure"] };
   if (cluster) return cluster;
   const message = "the cluster world needs keys, or to be told to do without";
   throw new InputError([{ code: "BUS_INSECURE", message, fix: "--keys FOLDER, or --insecure" }]);

@@ -9,6 +9,7 @@ import { OnlineModelSpec } from "../model/online/spec.ts";
 import { MatrixFactorisationSpec, OnnxSpec, SequentialSpec } from "../model/spec.ts";
 import { OptimizerSpec } from "../optimize/spec.ts";
 import { BetweenSpec, WithinSpec } from "../sync/options.ts";
+import { PlaceSpec } from "../world/cluster/place-spec.ts";
 import { type ProcessorModel, StragglerSpec } from "../world/processor.ts";
 import { FaultSpec } from "../world/simulated/faults.ts";
 
@@ -100,8 +101,11 @@ export type RunModelSpec = z.infer<typeof RunModelSpec>;
 /** Real time on many machines: agents (`pangaea node`) that a NATS server joins. */
 export const ClusterWorldSpec = z.strictObject({
   kind: z.literal("cluster"),
-  /** Servers of one NATS cluster: "nats://host:4222", "tls://host:4222". */
-  nats: z.array(z.string()).min(1).default(["nats://127.0.0.1:4222"]),
+  /**
+   * Servers of one NATS cluster: "nats://host:4222", "tls://host:4222". By default that of this machine; a run that
+   * places processes of this machine then starts one of its own.
+   */
+  nats: z.array(z.string()).min(1).optional(),
   /** JetStream domain that keeps members and runs; by default that of the server which is connected to. */
   domain: z.string().optional(),
   pace: z.enum(["real", "declared"]).default("real"),
@@ -109,6 +113,7 @@ export const ClusterWorldSpec = z.strictObject({
   links: z.enum(["real", "shaped"]).default("real"),
   /** Labels that agents must bear: `{ zone: "a" }`. */
   labels: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  place: PlaceSpec.optional(),
   /** How long the run waits for its agents. */
   waitSeconds: z.number().positive().default(600),
 });

@@ -1,6 +1,7 @@
 /** Agents of a cluster in this process, and what a run needs to find them. Their hosts are processes. */
 import { randomUUID } from "node:crypto";
 import { connectNats } from "../../src/world/bus/nats.ts";
+import type { NatsAuth } from "../../src/world/bus/nats-options.ts";
 import { realTimers } from "../../src/world/bus/timers.ts";
 import { type AgentOptions, serveAgent } from "../../src/world/cluster/agent.ts";
 import { type NatsServer, natsOptions, startNats } from "../world/nats-server.ts";
@@ -16,8 +17,9 @@ export interface Agents {
   stop(): Promise<void>;
 }
 
-export async function agents(): Promise<Agents> {
-  const server = await startNats();
+/** @param given a server that another test ends; by default one of its own. */
+export async function agents(given?: NatsServer, auth?: NatsAuth): Promise<Agents> {
+  const server = given ?? (await startNats());
   const running: (() => Promise<void>)[] = [];
   const said: string[] = [];
   return {
@@ -25,7 +27,7 @@ export async function agents(): Promise<Agents> {
     said,
     start: async (site, options = {}) => {
       const id = options.id ?? `${site}/${randomUUID().slice(0, 8)}`;
-      const bus = await connectNats(natsOptions(server, { id }));
+      const bus = await connectNats(natsOptions(server, { id, auth }));
       const controller = new AbortController();
       let there = (): void => {};
       const ready = new Promise<void>((resolve) => {
@@ -56,7 +58,7 @@ export async function agents(): Promise<Agents> {
     },
     stop: async () => {
       for (const stop of running) await stop();
-      await server.stop();
+      if (!given) await server.stop();
     },
   };
 }

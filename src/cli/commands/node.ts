@@ -2,12 +2,12 @@
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { InputError } from "../../core/errors.ts";
 import { realTimers } from "../../world/bus/timers.ts";
-import { joinBus } from "../../world/cluster/access.ts";
+import { DEFAULT_NATS, joinBus } from "../../world/cluster/access.ts";
 import { serveAgent } from "../../world/cluster/agent.ts";
 import { onParentGone } from "../../world/cluster/place/parent.ts";
 import { DUTIES } from "../../world/cluster/roster.ts";
 import { asWord } from "../../world/cluster/subjects.ts";
-import { addressOf, clusterAccess, DEFAULT_NATS } from "../cluster.ts";
+import { addressOf, clusterAccess } from "../cluster.ts";
 import { EXIT } from "../exit.ts";
 import { dataRoots } from "../folders.ts";
 import { serveHealth } from "../health.ts";

@@ -17,9 +17,14 @@ export interface ClusterAccess {
   readonly coordinatorKey?: string | undefined;
   /** PEM texts, for the bus and for connections between hosts. */
   readonly tls?: Credentials | undefined;
+  /** Flags of the command line by which agents of this machine reach the same cluster. */
+  readonly flags?: readonly string[] | undefined;
   /** No keys: only on loopback. */
   readonly insecure?: boolean | undefined;
 }
+
+/** Where NATS is, if nothing is said. */
+export const DEFAULT_NATS = ["nats://127.0.0.1:4222"] as const;
 
 const CONNECT = 30 * SECOND;
 

@@ -31,6 +31,8 @@ export interface LeadOptions extends Place {
   readonly wanted: Omit<Wanted, "version">;
   /** How long to wait for agents. */
   readonly waitMicros: Micros;
+  /** Starts the agents of the run, where they are not there; the answer takes them back. */
+  readonly place?: ((run: string, scope: Scope) => Promise<() => Promise<void>>) | undefined;
 }
 
 /** A run that this process leads. */
@@ -43,6 +45,9 @@ export interface Led {
   readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
+
+/** The label by which a run knows the agents that were started for it. */
+export const FOR_RUN = "run";
 
 /** Without a renewal for so long, another may lead the run. */
 const LEASE: Micros = 6 * SECOND;
@@ -59,7 +64,9 @@ export async function leadRun(options: LeadOptions): Promise<Led> {
     const { seed } = signingKey(access);
     const token = secret(16);
     const fleet = await leading.fleet({ seed, token });
-    const crew = await leading.muster({ ...wanted, version: access.version }, options);
+    if (options.place) await leading.place(options.place);
+    const labels = options.place ? { ...wanted.labels, [FOR_RUN]: run } : wanted.labels;
+    const crew = await leading.muster({ ...wanted, labels, version: access.version }, options);
     const records = await leading.write({
       ...{ run, spec: options.spec, token, hostOf: crew.hostOf, agents: crew.agents },
       ...{ phase: "starting", goAt: [], members: [] },
@@ -125,6 +132,7 @@ class Leading {
   #lease: Lease | undefined;
   #records: RunRecords | undefined;
   #fleet: ClusterFleet | undefined;
+  #takeBack: () => Promise<void> = async () => {};
 
   private constructor(run: string, bus: Bus, place: Place) {
     this.#run = run;
@@ -161,6 +169,10 @@ class Leading {
 
   read(): Promise<RunRecord | undefined> {
     return RunRecords.read(this.#bus, this.#place.domain, this.#run);
+  }
+
+  async place(start: NonNullable<LeadOptions["place"]>): Promise<void> {
+    this.#takeBack = await start(this.#run, this.#scope);
   }
 
   async write(record: RunRecord): Promise<RunRecords> {
@@ -212,6 +224,7 @@ class Leading {
   }
 
   async close(): Promise<void> {
+    await this.#takeBack();
     this.#scope.cancel("the run is over");
     this.#roster?.close();
     await this.#lease?.release().catch(() => {});

@@ -1,0 +1,72 @@
+/** The agents of a run where they are not there beforehand: one a site, started by a placer for this run alone. */
+
+import { fileURLToPath } from "node:url";
+import type { NodeInfo } from "../contract.ts";
+import type { ClusterAccess } from "./access.ts";
+import { FOR_RUN } from "./coordinator.ts";
+import type { PlacedProcess, Placer, WaitingNote } from "./place/contract.ts";
+import { kubeAccess } from "./place/kubernetes/access.ts";
+import { kubernetesPlacer } from "./place/kubernetes/kubernetes.ts";
+import { processesPlacer } from "./place/processes.ts";
+import { rayPlacer } from "./place/ray.ts";
+import { slurmPlacer } from "./place/slurm/slurm.ts";
+import type { PlaceSpec } from "./place-spec.ts";
+import { asWord } from "./subjects.ts";
+
+/** From source (tests, tsx) the compiled program is used. */
+const CLI = new URL(
+  import.meta.url.endsWith(".ts") ? "../../../dist/cli/main.js" : "../../cli/main.js",
+  import.meta.url,
+);
+
+export function placerOf(place: PlaceSpec, tell: (text: string) => void): Placer {
+  const waiting = ({ name, why }: WaitingNote): void => tell(`${name} waits for its place: ${why}`);
+  switch (place.kind) {
+    case "processes":
+      return processesPlacer();
+    case "slurm": {
+      const { USER: user = "root", SLURM_JWT: jwt } = process.env;
+      const token =
+        jwt === undefined ? undefined : { user, read: () => process.env.SLURM_JWT ?? jwt };
+      return slurmPlacer({ ...place, token, waiting });
+    }
+    case "kubernetes":
+      return kubernetesPlacer({ ...place, access: kubeAccess(), waiting });
+    case "ray":
+      return rayPlacer({ ...place, waiting });
+  }
+}
+
+/** What `pangaea node` is called with at each site. */
+export function agentsOf(
+  run: string,
+  nodes: readonly NodeInfo[],
+  place: PlaceSpec,
+  reach: {
+    readonly nats: readonly string[];
+    readonly domain: string | undefined;
+    readonly access: ClusterAccess;
+    /** Where this machine's data lie. */
+    readonly data: string | undefined;
+  },
+): readonly PlacedProcess[] {
+  const { nats, domain, access, data } = reach;
+  const here = place.kind === "processes";
+  return [...new Set(nodes.map(({ site }) => site as string))].map((site) => ({
+    name: asWord(site).replaceAll(/[/_=]/g, "-"),
+    site,
+    command: [
+      ...(here ? [process.execPath, fileURLToPath(CLI)] : ["pangaea"]),
+      ...["node", "--site", site, "--nats", nats.join(","), "--once", run],
+      ...["--label", `${FOR_RUN}=${run}`, "--name", `${asWord(site)}/${run}`],
+      ...(domain === undefined ? [] : ["--domain", domain]),
+      ...(here ? (access.flags ?? []) : []),
+      ...(here && data !== undefined ? ["--data", data] : []),
+      ...place.args,
+    ],
+    env: {},
+    cores: place.cores,
+    memoryBytes: place.memoryBytes,
+    labels: place.machines[site] ?? {},
+  }));
+}
