@@ -2,8 +2,7 @@
 import type { NodeId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
-import type { ComputePool } from "../world/compute/contract.ts";
-import { createComputePool } from "../world/compute/pool.ts";
+import type { ComputePool, ComputePoolOptions } from "../world/compute/contract.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import { LocalHost } from "../world/live/host.ts";
 import type { Member } from "../world/live/member.ts";
@@ -39,17 +38,18 @@ export interface LiveTask {
 type Files = Pick<RunHost, "exists" | "readFile">;
 type Located = Files & Pick<RunHost, "roots">;
 
-export async function runHost(member: Member, files: Files): Promise<void> {
+/** What the machine or page gives a host. */
+export interface HostMeans extends Files {
+  createPool(options: ComputePoolOptions): ComputePool;
+}
+
+export async function runHost(member: Member, given: HostMeans): Promise<void> {
   const { host: index, means } = member.setup;
+  const files = { exists: given.exists, readFile: given.readFile, roots: means.roots };
   const task = member.setup.task as LiveTask;
   const { spec, links, hostOf } = task;
-  if (streamOf(spec))
-    return runStreamHost(
-      member,
-      task,
-      await streamGroundOf(task, { ...files, roots: means.roots }),
-    );
-  const ground = await groundOf(task, { ...files, roots: means.roots });
+  if (streamOf(spec)) return runStreamHost(member, task, await streamGroundOf(task, files));
+  const ground = await groundOf(task, files);
   const kernels = createKernels();
   let flush = (): void => {};
   let now = (): number => 0;
@@ -63,7 +63,7 @@ export async function runHost(member: Member, files: Files): Promise<void> {
   );
   const plan = planRun(spec, ground, kernels, () => teller);
   const { programs } = plan;
-  const compute = createComputePool({
+  const compute = given.createPool({
     threads: means.threads,
     learners: { [LEARNER]: ground.model },
     datasets: { [TRAIN]: ground.data.train },

@@ -26,11 +26,12 @@ vi.mock("../../src/model/create.ts", () => ({
 /** A thread in this one: every task is cloned as on its way to a thread, and done by a workbench there. */
 vi.mock("node:worker_threads", async () => {
   const { Workbench } = await import("../../src/world/compute/workbench.ts");
+  const { createRuntime } = await import("../../src/model/onnx/run.ts");
   class FakeWorker {
     readonly #bench;
     #listener: (answers: readonly Answer[]) => void = () => {};
     constructor(_: URL, { workerData }: { readonly workerData: ThreadData }) {
-      this.#bench = new Workbench(structuredClone(workerData), () => {});
+      this.#bench = new Workbench(structuredClone(workerData), createRuntime());
     }
     on(event: string, listener: (answers: readonly Answer[]) => void): void {
       if (event === "message") this.#listener = listener;

@@ -3,18 +3,15 @@
  * and what it says is kept, until another coordinator asks for it or nobody has led the run for a long time.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Micros, SECOND } from "../../core/units.ts";
 import type { Subscription } from "../bus/contract.ts";
 import type { orderCheck } from "../bus/signed.ts";
 import type { RunningHost } from "../live/fleet.ts";
-import { launch } from "../live/launch.ts";
 import { fromBytes, toBytes } from "../live/portable.ts";
-import type { AgentOptions } from "./agent.ts";
+import type { FromHost, HostSetup } from "../live/protocol.ts";
 import { Conveyor, Intake } from "./conveyor.ts";
 import type { Down, Up } from "./orders.ts";
+import type { MemberOptions } from "./serving.ts";
 import { down, up } from "./subjects.ts";
 
 /** So long nobody may lead the run. */
@@ -22,13 +19,19 @@ const LEADERLESS: Micros = 600 * SECOND;
 /** The last messages are acknowledged in this time, or never. */
 const LAST_WORDS: Micros = 5 * SECOND;
 
+/** Starts the host of a run at this agent; when it has ended, nothing of it is left. */
+export type StartHost = (
+  order: Pick<HostSetup, "run" | "host" | "names" | "token" | "task">,
+  onMessage: (message: FromHost) => void,
+) => Promise<RunningHost>;
+
 export class Assignment {
   /** Of orders of this run. */
   readonly check: ReturnType<typeof orderCheck>;
   /** Settles when the run is over here. */
   readonly over: Promise<void>;
   readonly #run: string;
-  readonly #options: AgentOptions;
+  readonly #options: MemberOptions;
   readonly #conveyor: Conveyor;
   readonly #subscriptions: Subscription[] = [];
   /** What another coordinator must know of the host. */
@@ -36,11 +39,10 @@ export class Assignment {
   #finish: () => void = () => {};
   #host: RunningHost | undefined;
   #starting: Promise<void> = Promise.resolve();
-  #folder: string | undefined;
   #forget: () => void = () => {};
   #ending: Promise<void> | undefined;
 
-  constructor(run: string, life: string, check: Assignment["check"], options: AgentOptions) {
+  constructor(run: string, life: string, check: Assignment["check"], options: MemberOptions) {
     this.#run = run;
     this.check = check;
     this.#options = options;
@@ -97,17 +99,17 @@ export class Assignment {
     }
   }
 
-  async #start({ host, names, token, task }: Extract<Down, { type: "start" }>): Promise<void> {
+  async #start({ type: _, ...order }: Extract<Down, { type: "start" }>): Promise<void> {
     if (this.#host || this.#ending !== undefined) return;
-    const { listen, advertise, credentials, relayed, means, version, notify } = this.#options;
-    this.#folder = await mkdtemp(join(tmpdir(), "pangaea-"));
-    const meeting = { kind: "network" as const, listen, advertise, credentials, relayed };
+    const { startHost, notify } = this.#options;
     const run = this.#run;
-    const setup = { host, names, folder: this.#folder, run, token, version, meeting, means, task };
-    const running = launch("processes", setup, (message) => this.#say({ type: "from", message }));
+    const running = await startHost({ run, ...order }, (message) =>
+      this.#say({ type: "from", message }),
+    );
     this.#host = running;
     this.#say({ type: "started", pid: running.pid });
-    notify(`run ${run}: host ${names[host]} is process ${running.pid}`);
+    const what = running.pid === undefined ? "runs" : `is process ${running.pid}`;
+    notify(`run ${run}: host ${running.name} ${what}`);
     running.ended.then(
       (end) => this.#say({ type: "ended", end }),
       () => {},
@@ -144,7 +146,6 @@ export class Assignment {
     stop();
     this.#conveyor.close();
     for (const subscription of this.#subscriptions) subscription.close();
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
     this.#finish();
   }
 }

@@ -195,7 +195,16 @@ export class Intake {
     source.parts.push(bytes.slice());
     if (!(flags & ENDS)) return;
     source.whole = false;
-    const message = Buffer.concat(source.parts.splice(0));
-    this.#handler(new Uint8Array(message), name);
+    this.#handler(joined(source.parts.splice(0)), name);
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
+import { createRuntime } from "../../model/onnx/run.ts";
 import { Fifo } from "../fifo.ts";
 import { type Answer, type Report, type Task, type ThreadData, toFailure } from "./task.ts";
 import { Workbench } from "./workbench.ts";
@@ -14,9 +15,8 @@ const GROUP_MILLISECONDS = 2;
 const port = parentPort;
 invariant(port, "thread.ts runs as a worker thread");
 const post = (report: Report): void => port.postMessage(report);
-const bench = new Workbench(workerData as ThreadData, (warning) => {
-  post({ warning });
-});
+const runtime = createRuntime({ warn: (warning) => post({ warning }) });
+const bench = new Workbench(workerData as ThreadData, runtime);
 const tasks = new Fifo<Task>();
 let busy = false;
 

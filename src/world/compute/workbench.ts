@@ -7,7 +7,7 @@ import type { Dataset } from "../../core/dataset.ts";
 import { invariant } from "../../core/errors.ts";
 import { createLearner } from "../../model/create.ts";
 import type { Judgement, Learner, StepResult } from "../../model/learner.ts";
-import { createRuntime, type Runtime } from "../../model/onnx/run.ts";
+import type { Runtime } from "../../model/onnx/run.ts";
 import type { Job, StepJob, ThreadData } from "./task.ts";
 
 export class Workbench {
@@ -15,9 +15,9 @@ export class Workbench {
   readonly #runtime: Runtime;
   readonly #learners = new Map<string, Learner>();
 
-  constructor(data: ThreadData, warn: (message: string) => void) {
+  constructor(data: ThreadData, runtime: Runtime) {
     this.#data = data;
-    this.#runtime = createRuntime({ warn });
+    this.#runtime = runtime;
   }
 
   step(job: StepJob): Promise<StepResult> {

@@ -6,8 +6,11 @@ import type { Scope } from "../../core/scope.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Clock } from "../contract.ts";
 
-/** Microseconds of the machine's monotonic clock, from an arbitrary zero. */
-export const machineMicros = (): Micros => Number(process.hrtime.bigint() / 1000n);
+/** Microseconds of the machine's monotonic clock, from an arbitrary zero; in a browser, of all its workers. */
+export const machineMicros: () => Micros =
+  typeof process === "object" && "hrtime" in process
+    ? () => Number(process.hrtime.bigint() / 1000n)
+    : () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
 /** Longest delay that a timer of the platform takes. */
 const LONGEST_MILLISECONDS = 2 ** 31 - 1;

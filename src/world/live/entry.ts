@@ -4,11 +4,15 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
+import { createComputePool } from "../compute/pool.ts";
 import type { Connection } from "../wire/contract.ts";
-import { Member } from "./member.ts";
+import { meet } from "./meet.ts";
+import { Member, type Surroundings } from "./member.ts";
 import { type HostPort, type HostSetup, portable, type Relayed, type ToHost } from "./protocol.ts";
+import { FileStore } from "./store.ts";
 
 /** The exit code of a process whose parent is gone. */
 const ORPHANED = 70;
@@ -17,12 +21,13 @@ let folder: string | undefined;
 const RUN_PART = new URL("../../run/live-host.js", import.meta.url).href;
 const RELAY_PART = new URL("../cluster/peer.js", import.meta.url).href;
 
-/** How a host reaches files. */
-export const hostFiles = {
+/** What this machine gives a host. */
+export const hostMeans = {
   exists: async (path: string): Promise<boolean> => existsSync(path),
   readFile: (path: string): Promise<Uint8Array> => readFile(path),
+  createPool: createComputePool,
 };
-export type HostFiles = typeof hostFiles;
+export type HostMeans = typeof hostMeans;
 
 function threadPort(): HostPort {
   const port = parentPort;
@@ -55,7 +60,7 @@ function processPort(): HostPort {
 }
 
 /** What hosts of a cluster have beside, where they cannot dial each other: loaded by its address, too. */
-async function relayOf(setup: HostSetup): Promise<ConstructorParameters<typeof Member>[2]> {
+async function relayOf(setup: HostSetup): Promise<Surroundings["relay"]> {
   const { meeting } = setup;
   if (meeting.kind !== "network" || !meeting.relayed) return undefined;
   const { peerRelay } = (await import(RELAY_PART)) as {
@@ -67,9 +72,12 @@ async function relayOf(setup: HostSetup): Promise<ConstructorParameters<typeof M
 async function begin(setup: HostSetup, port: HostPort): Promise<void> {
   try {
     const part = (await import(RUN_PART)) as {
-      runHost(member: Member, files: HostFiles): Promise<void>;
+      runHost(member: Member, means: HostMeans): Promise<void>;
     };
-    await part.runHost(new Member(setup, port, await relayOf(setup)), hostFiles);
+    const storeOf = (node: string): FileStore =>
+      new FileStore(join(setup.folder, "store", encodeURIComponent(node)));
+    const around = { meet, storeOf, relay: await relayOf(setup) };
+    await part.runHost(new Member(setup, port, around), hostMeans);
   } catch (error) {
     port.post({ type: "failed", failure: portable(error) });
   }

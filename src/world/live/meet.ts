@@ -4,7 +4,7 @@
  * say to each other is relayed. The supervisor tells each whose turn it is.
  */
 import { join } from "node:path";
-import { PangaeaError } from "../../core/errors.ts";
+import { invariant, PangaeaError } from "../../core/errors.ts";
 import type { Connection, Listener } from "../wire/contract.ts";
 import { dial } from "../wire/dial.ts";
 import { listen } from "../wire/listen.ts";
@@ -43,6 +43,7 @@ export function meet(setup: HostSetup, talk: Talk): Promise<Door> {
   const options = { name: String(host), run, token, version, helloMillis: JOIN_MILLIS };
   if (meeting.kind === "channels") return overChannels(meeting, options, talk);
   if (meeting.kind === "sockets") return overSockets(setup, options, talk);
+  invariant(meeting.kind === "network", "a page has its own way of joining");
   return overNetwork(meeting, options, talk);
 }
 

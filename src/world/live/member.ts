@@ -2,7 +2,6 @@
  * A host as a member of a run: joins the others, starts when the supervisor says so, sends its events on, answers
  * questions, ends when it is told to.
  */
-import { join } from "node:path";
 import { invariant, PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
@@ -13,13 +12,21 @@ import type { Connection } from "../wire/contract.ts";
 import { callAt, RunClock } from "./clock.ts";
 import { DeskLine } from "./desk.ts";
 import type { LocalHost } from "./host.ts";
-import { type Door, meet } from "./meet.ts";
+import type { Door, Talk } from "./meet.ts";
 import { DESK, type HostPort, type HostSetup, portable, type ToHost } from "./protocol.ts";
-import { FileStore } from "./store.ts";
 
 const FLUSH_MILLISECONDS = 50;
 /** An event may be told a little after the time that it bears. */
 const LATE_MICROS: Micros = 100_000;
+
+/** What a host's surroundings give it: Node's differ from a page's. */
+export interface Surroundings {
+  /** Begins to join the others; `talk.arrived` is called for each. */
+  meet(setup: HostSetup, talk: Talk): Promise<Door>;
+  /** Joins a host that cannot be reached directly; by default there is no such way. */
+  readonly relay?: ((host: number) => Promise<Connection>) | undefined;
+  storeOf(node: NodeId): Store;
+}
 
 export class Member {
   readonly setup: HostSetup;
@@ -31,22 +38,17 @@ export class Member {
   readonly #handlers = new Map<ToHost["type"], (message: ToHost) => void>();
   readonly #early: ToHost[] = [];
   readonly #desk: DeskLine;
-  readonly #relay: (host: number) => Promise<Connection>;
+  readonly #around: Surroundings;
   #door: Door | undefined;
   #members: readonly MemberChange[] = [];
   /** Called at each new connection. */
   #joined: () => void = () => {};
   #events: RunEvent[] = [];
 
-  /** @param relay joins a host that cannot be reached directly. */
-  constructor(
-    setup: HostSetup,
-    port: HostPort,
-    relay: (host: number) => Promise<Connection> = noRelay,
-  ) {
+  constructor(setup: HostSetup, port: HostPort, around: Surroundings) {
     this.setup = setup;
     this.#port = port;
-    this.#relay = relay;
+    this.#around = around;
     this.#desk = new DeskLine((message) => port.post(message));
     port.onMessage((message) => {
       const handler = this.#handlers.get(message.type);
@@ -63,6 +65,7 @@ export class Member {
         if (this.#connections.size === peers) resolve();
       };
     });
+    const { meet, relay = noRelay } = this.#around;
     this.#door = await meet(this.setup, {
       post: (message) => this.#port.post(message),
       on: (type, handler) => this.#on(type, handler),
@@ -72,7 +75,7 @@ export class Member {
         return order;
       },
       arrived: (connection) => this.#add(connection),
-      relay: (host) => this.#relay(host),
+      relay,
     });
     this.#joined();
     await all;
@@ -97,7 +100,7 @@ export class Member {
   }
 
   storeOf(node: NodeId): Store {
-    return new FileStore(join(this.setup.folder, "store", encodeURIComponent(node)));
+    return this.#around.storeOf(node);
   }
 
   /** The event goes out with the next ones. */

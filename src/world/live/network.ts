@@ -17,6 +17,7 @@ import { type PairTraffic, Traffic } from "../traffic.ts";
 import type { Connection, Parcel } from "../wire/contract.ts";
 import { Backlog, Outbox } from "./outbox.ts";
 import { ShapedLink } from "./shaping.ts";
+import { nextTurn } from "./turn.ts";
 
 /** Where a node runs. */
 export interface Place {
@@ -276,7 +277,8 @@ class Inbox {
   readonly #deliver: (parcel: Parcel) => void;
   readonly #control = new Fifo<Parcel>();
   readonly #bulk = new Fifo<{ readonly parcel: Parcel; readonly left: () => void }>();
-  #next: NodeJS.Immediate | undefined;
+  #due = false;
+  #closed = false;
 
   constructor(deliver: (parcel: Parcel) => void) {
     this.#deliver = deliver;
@@ -285,18 +287,21 @@ class Inbox {
   push(parcel: Parcel, left: () => void = () => {}): void {
     if (parcel.queue === "control") this.#control.push(parcel);
     else this.#bulk.push({ parcel, left });
-    this.#next ??= setImmediate(() => this.#turn());
+    if (this.#due) return;
+    this.#due = true;
+    nextTurn(() => this.#turn());
   }
 
   close(): void {
-    clearImmediate(this.#next);
+    this.#closed = true;
     this.#control.clear();
     this.#bulk.clear();
   }
 
   /** What is there now; what its handlers send comes in the next turn. */
   #turn(): void {
-    this.#next = undefined;
+    this.#due = false;
+    if (this.#closed) return;
     for (let count = this.#control.length; count > 0; count--)
       this.#deliver(this.#control.shift()!);
     for (let count = this.#bulk.length; count > 0; count--) {

@@ -39,7 +39,9 @@ export type Meeting =
       /** Required beyond loopback. */
       readonly credentials: Credentials | undefined;
       readonly relayed: Relayed | undefined;
-    };
+    }
+  /** A page: it cannot be dialled, and dials nobody. */
+  | { readonly kind: "relayed" };
 
 /** What a host gets when it starts. */
 export interface HostSetup {

@@ -15,6 +15,7 @@ import type { Header, MessageKind } from "../message.ts";
 import type { Processor } from "../processor.ts";
 import type { Parcel } from "../wire/contract.ts";
 import type { LocalNetwork, Receiver } from "./network.ts";
+import { nextTurn } from "./turn.ts";
 
 const NO_PAYLOAD: readonly ArrayBufferView[] = [];
 
@@ -106,7 +107,7 @@ export class LocalWorld implements World, Network, Receiver {
       `${this.node.id} handles messages of kind ${kind.name} twice`,
     );
     this.#handlers.set(kind.name, { kind, handler });
-    if (this.#early.has(kind.name)) setImmediate(() => this.#deliverEarly(kind));
+    if (this.#early.has(kind.name)) nextTurn(() => this.#deliverEarly(kind));
   }
 
   backlog(to: NodeId): Bytes {
@@ -142,7 +143,7 @@ export class LocalWorld implements World, Network, Receiver {
     const early = (this.#processor?.submit(flops, began) ?? 0) - clock.now();
     if (early > 0) await clock.sleep(early, scope);
     // Work without a pause would keep this host's messages waiting.
-    else await new Promise((resolve) => setImmediate(resolve));
+    else await new Promise<void>((resolve) => nextTurn(resolve));
     scope.throwIfCancelled();
     return flops;
   }
