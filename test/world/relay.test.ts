@@ -163,8 +163,9 @@ describe("on NATS", () => {
     ]);
     connections.push(left, right);
     const got = collect(right, 1);
-    left.send(parcel("bulk", { n: 1 }, [new Uint8Array(1_000_000).fill(3)]));
-    expect((await got)[0]?.payload[0]).toEqual(new Uint8Array(1_000_000).fill(3));
+    const part = new Uint8Array(1_000_000).fill(3);
+    left.send(parcel("bulk", { n: 1 }, [part]));
+    expect(Buffer.compare((await got)[0]?.payload[0] as Uint8Array, part)).toBe(0);
     const looker = await open(observer);
     const hello = "pangaea.peer.r.left.right.hello";
     const deadline = 2 * SECOND;
