@@ -17,7 +17,7 @@ import { featuresOf, gresOf, megabytesOf, type SlurmNode, unmet } from "./demand
 import { partitionOf, type SlurmOptions } from "./options.ts";
 
 const run = promisify(execFile);
-const SINFO_DEADLINE_MS = 10_000;
+const ASK_DEADLINE_MS = 10_000;
 
 export async function placeBySrun(
   options: SlurmOptions,
@@ -33,7 +33,7 @@ export async function placeBySrun(
 /** @throws PangaeaError SCHEDULER_UNREACHABLE */
 async function nodesBySinfo(): Promise<readonly SlurmNode[]> {
   const words = ["--noheader", "--Node", "--format=%N|%f|%c|%m|%G"];
-  const { stdout } = await run("sinfo", words, { timeout: SINFO_DEADLINE_MS }).catch((cause) => {
+  const { stdout } = await run("sinfo", words, { timeout: ASK_DEADLINE_MS }).catch((cause) => {
     const said = String(cause.stderr ?? cause.message)
       .trim()
       .split("\n")
@@ -93,13 +93,19 @@ function startSrun(process: PlacedProcess, options: SlurmOptions): Started {
   const { name, env } = process;
   let started: () => void = () => {};
   let complaint: string | undefined;
+  let job: string | undefined;
+  let runs = false;
   const told = new Promise<void>((resolve) => {
     started = resolve;
   });
   /** Lines of srun's own are not the process's. */
   const own = (line: string): boolean => {
     if (!/^srun: /.test(line)) return false;
-    if (/\bNode \S+, \d+ tasks? started/.test(line)) started();
+    job = /^srun: jobid (\d+):/.exec(line)?.[1] ?? job;
+    if (/\bNode \S+, \d+ tasks? started/.test(line)) {
+      runs = true;
+      started();
+    }
     if (/queued and waiting for resources/.test(line)) waiting?.({ name, why: line.slice(6) });
     complaint = /^srun: error: (.*)/.exec(line)?.[1] ?? complaint;
     return true;
@@ -116,8 +122,18 @@ function startSrun(process: PlacedProcess, options: SlurmOptions): Started {
     throw new PangaeaError("PLACEMENT_FAILED", `${name} ended before all ran: ${how}${said}`);
   });
   never.catch(() => {});
+  /** srun would answer SIGTERM by killing the process; so the process is told by Slurm, and srun only when it stays. */
+  const cancel = async (): Promise<void> => {
+    if (job === undefined || !runs) return child.cancel();
+    const forget = timers.after(stopDeadline, () => {
+      child.cancel().catch(() => {});
+    });
+    await run("scancel", ["--signal=TERM", job], { timeout: ASK_DEADLINE_MS }).catch(child.cancel);
+    await ended;
+    forget();
+  };
   return {
-    ...child,
+    cancel,
     placement: { ...child.placement, ended },
     running: child.running.then(() => Promise.race([told, never])),
   };
