@@ -1,5 +1,8 @@
 /** Workers and sites that leave and join in the middle of real runs. */
+import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { RunSpec } from "../../src/run/spec.ts";
 import { evaluations, execute, ratings, small } from "../sync/real.ts";
 
 const gaia = (more: Record<string, unknown> = {}) =>
@@ -23,6 +26,7 @@ test("a site leaves, comes back and is judged again; the run reaches its end, th
   const notes = run.events.flatMap((event) => (event.type === "note" ? [event.text] : []));
   expect(notes.some((text) => text.startsWith("site-1 has left"))).toBe(true);
   expect(run.events.at(-1)).toMatchObject({ type: "end", reason: "maxClocks" });
+  // A late comer drags nobody down.
   const accuracy = evaluations(run).at(-1)?.metrics.accuracy ?? 0;
   expect(accuracy).toBeGreaterThan((evaluations(run)[0]?.metrics.accuracy ?? 1) - 0.05);
 });
@@ -48,4 +52,13 @@ test("private factors leave with their worker, and the others go on", async () =
   const examples = (of: typeof run): number => evaluations(of).at(-1)?.metrics.examples ?? 0;
   expect(examples(run)).toBeLessThan(examples(whole));
   expect(examples(run)).toBeGreaterThan(0);
+});
+
+test("the example of leaves and joins: four sites at the end, all of them judged", async () => {
+  const text = await readFile("examples/leave-and-join.yaml", "utf8");
+  const run = await execute(RunSpec.parse(parse(text)));
+  expect(run.events.at(-1)).toMatchObject({ type: "end", reason: "maxClocks" });
+  const judged = evaluations(run).map(({ sites }) => Object.keys(sites ?? {}).length);
+  expect(Math.min(...judged)).toBe(2);
+  expect(judged.at(-1)).toBe(4);
 });

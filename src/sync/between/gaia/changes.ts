@@ -13,10 +13,11 @@ import type { Message } from "../../../world/message.ts";
 import { siteOf } from "../../contract.ts";
 import type { Source } from "./barrier.ts";
 import { Batch } from "./channel.ts";
+import { groupName } from "./clocks.ts";
 import { Entry, type Held, incarnationOf, type Queue } from "./entry.ts";
 import { Handover } from "./handover.ts";
 import { ASK, ATTACH, BEGIN, COPY, ENTERED, ENTERS, MARK, OPEN, OPENED } from "./messages.ts";
-import { type GaiaShard, groupName } from "./shard.ts";
+import type { GaiaShard } from "./shard.ts";
 
 /** A new way to a group: what comes before the word that opens it is in the difference, or someone else's. */
 interface Way {

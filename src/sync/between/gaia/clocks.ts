@@ -18,6 +18,9 @@ export interface Mirror {
 /** Clock durations are the shortest of this many: waiting must not pass for slowness. */
 const WINDOW = 16;
 
+/** The name under which a remote group's clock is kept. */
+export const groupName = (group: number): string => `group ${group}`;
+
 export class MirrorClocks {
   readonly #mirrors = new Map<string, Mirror>();
   readonly #staleness: number | "auto";

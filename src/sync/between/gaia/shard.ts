@@ -19,7 +19,7 @@ import { SelectiveBarrier, type Source } from "./barrier.ts";
 import { Changes } from "./changes.ts";
 import { Batch, type Channel } from "./channel.ts";
 import { Circle } from "./circle.ts";
-import { MirrorClocks } from "./clocks.ts";
+import { groupName, MirrorClocks } from "./clocks.ts";
 import type { LiveCopy } from "./handover.ts";
 import { CLOCK, ECHO, INDEXES, UPDATE } from "./messages.ts";
 import type { GaiaOptions } from "./options.ts";
@@ -44,9 +44,6 @@ const inOrder = (
   a: { readonly clock: number; readonly origin: string },
   b: { readonly clock: number; readonly origin: string },
 ): number => a.clock - b.clock || (a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : 0);
-
-/** The name under which a remote group's clock is kept. */
-export const groupName = (group: number): string => `group ${group}`;
 
 export class GaiaShard implements BetweenShard {
   readonly shard: ShardContext;
