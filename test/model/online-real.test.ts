@@ -51,15 +51,15 @@ describe("NSL-KDD, five groups of connections", () => {
 
   test.each(
     named([
-      [{ kind: "forest" }, 0.975],
+      [{ kind: "forest" }, 0.97],
       [{ kind: "svm" }, 0.955],
       [{ kind: "logistic" }, 0.955],
-      [{ kind: "naive-bayes" }, 0.83],
+      [{ kind: "naive-bayes" }, 0.82],
       [graph(5), 0.955],
     ]),
   )("$kind learns the stream: its later half above $bound", async ({ spec, bound: least }) => {
     const model = create(tailoredModels(spec, shapeOf(data)));
-    const { accuracy, later } = await prequential(model, data, allRows(data).subarray(0, 12_000));
+    const { accuracy, later } = await prequential(model, data, allRows(data).subarray(0, 8000));
     expect(later).toBeGreaterThan(least);
     expect(accuracy).toBeGreaterThan(least - 0.04);
   });
@@ -79,7 +79,7 @@ describe("elec2, example by example", () => {
     ]),
   )("$kind follows the prices above $bound", async ({ spec, bound: least }) => {
     const model = create(tailoredModels(spec, shapeOf(data)));
-    const rows = allRows(data).subarray(0, 12_000);
+    const rows = allRows(data).subarray(0, 8000);
     expect((await prequential(model, data, rows, 1)).accuracy).toBeGreaterThan(least);
   });
 });
@@ -92,15 +92,15 @@ describe("MNIST", () => {
 
   test.each(
     named([
-      [{ kind: "svm" }, 0.86],
-      [{ kind: "logistic" }, 0.86],
-      [{ kind: "naive-bayes" }, 0.77],
-      [{ kind: "forest" }, 0.8],
-      [graph(10), 0.85],
+      [{ kind: "svm" }, 0.84],
+      [{ kind: "logistic" }, 0.84],
+      [{ kind: "naive-bayes" }, 0.76],
+      [{ kind: "forest" }, 0.75],
+      [graph(10), 0.8],
     ]),
-  )("$kind: ten digits above $bound in the later half of 6,000", async ({ spec, bound: least }) => {
+  )("$kind: ten digits above $bound in the later half of 4,000", async ({ spec, bound: least }) => {
     const model = create(tailoredModels(spec, shapeOf(data)));
-    const { later } = await prequential(model, data, allRows(data).subarray(0, 6000));
+    const { later } = await prequential(model, data, allRows(data).subarray(0, 4000));
     expect(later).toBeGreaterThan(least);
   });
 
@@ -119,7 +119,7 @@ describe("MNIST", () => {
       const [donor, target] = [create(maker, seed), create(maker, seed + 9)];
       const is = (row: number): boolean => data.labels[row] === come;
       const own = few.subarray(2000, 4000).filter((row) => !is(row));
-      const judged = few.subarray(6000, 7000);
+      const judged = few.subarray(6000, 6800);
       await learnAll(donor, data, few.subarray(0, 2000));
       await learnAll(target, data, own);
       const [news, others] = [judged.filter(is), judged.filter((row) => !is(row))];
