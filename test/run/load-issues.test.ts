@@ -56,7 +56,7 @@ faults: { kind: crash }
         "x.yaml:5:70: optimizer.momentum: must be less than 1, got 90 (shares are between 0 and 1: write 0.9)",
         "x.yaml:6:8: batch: expected a whole number, got 3.5",
         "x.yaml:7:18: sites.preset: "ec2-12" is not one of ec2-11, aws-10, near, far (did you mean ec2-11?)",
-        "x.yaml:8:10: between: expected an object with kind: stretched, none, centralize, federated, gaia, got "gaia" (write { kind: gaia })",
+        "x.yaml:8:10: between: expected an object with kind: stretched, none, centralize, federated, gaia, cartel, got "gaia" (write { kind: gaia })",
         "x.yaml:9:1: staleness: unknown key staleness (it belongs at within.staleness or between.staleness)",
         "x.yaml:10:19: stop.accuracy: must be at most 1, got 97 (shares are between 0 and 1: write 0.97)",
         "x.yaml:10:34: stop.maxClocks: expected a whole number, got "5" (write 5, no quotes)",
@@ -86,13 +86,13 @@ faults: { kind: crash }
         "x.yaml:1:1: data: is missing (add data: an object with kind: idx, digits, ratings, csv, libsvm, text)",
         "x.yaml:1:1: model: is missing (add model: an object with kind: sequential, onnx, matrix-factorisation, forest, svm, logistic, naive-bayes, graph)",
         "x.yaml:1:1: sites: is missing (add sites: an object)",
-        "x.yaml:1:1: between: is missing (add between: an object with kind: stretched, none, centralize, federated, gaia)",
+        "x.yaml:1:1: between: is missing (add between: an object with kind: stretched, none, centralize, federated, gaia, cartel)",
         "x.yaml:1:1: optimizer: is missing (add optimizer: an object with kind: sgd, momentum, adagrad, adam)",
       ]
     `);
     expect(changed("{ kind: gaia }", "{ significance: 1 }")).toMatchInlineSnapshot(`
       [
-        "x.yaml:7:1: between.kind: is missing (add kind: one of stretched, none, centralize, federated, gaia)",
+        "x.yaml:7:1: between.kind: is missing (add kind: one of stretched, none, centralize, federated, gaia, cartel)",
       ]
     `);
   });
