@@ -31,8 +31,8 @@ export interface TrialResult {
   readonly accepted: boolean;
   /** For people. */
   readonly reason: string;
-  /** With the portion: wrong rows of each batch by class. */
-  readonly wrong: readonly Uint32Array[];
+  /** The batches as the model with the portion predicts them; none where there was no portion. */
+  readonly judged: readonly SeenBatch[];
   /** The model without the portion, as `save` wrote it. */
   readonly saved: Uint8Array;
   readonly flops: Flops;
@@ -52,7 +52,7 @@ export async function tryPortion(
     // Whatever is wrong with somebody else's bytes is wrong with the bytes.
     model.restore(saved);
     const reason = `no portion: ${error instanceof Error ? error.message : String(error)}`;
-    return { accepted: false, reason, wrong: [], saved, flops: now.flops };
+    return { accepted: false, reason, judged: [], saved, flops: now.flops };
   }
   const merged = await judgeWindow(model, trial);
   const before = sum(
@@ -65,7 +65,7 @@ export async function tryPortion(
   return {
     accepted,
     reason: `errs ${percent(after)} with it, ${percent(before)} without`,
-    wrong: merged.wrong,
+    judged: trial.batches.map(({ rows }, i) => ({ rows, wrong: merged.wrong[i]! })),
     saved,
     flops: now.flops + merged.flops,
   };

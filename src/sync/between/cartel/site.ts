@@ -7,24 +7,24 @@
  */
 import type { NodeId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
-import { MILLISECOND, type Micros, SECOND } from "../../../core/units.ts";
+import type { Micros } from "../../../core/units.ts";
 import type { TailoredModel } from "../../../model/tailored.ts";
 import type { World } from "../../../world/contract.ts";
 import { type Around, type JudgedBatch, mark } from "../../site-loop.ts";
 import type { StreamRequest, StreamSite } from "../../streams.ts";
-import { type TrialResult, tryPortion } from "./acceptance.ts";
+import type { TrialResult } from "./acceptance.ts";
 import { Budget } from "./budget.ts";
 import type { DriftDetector } from "./drift/contract.ts";
 import { createDetector } from "./drift/options.ts";
 import { Exclusive } from "./exclusive.ts";
 import { help } from "./helper.ts";
-import { chooseNeighbours, type Verdict } from "./neighbours.ts";
+import type { Verdict } from "./neighbours.ts";
 import type { CartelOptions } from "./options.ts";
 import { Probation } from "./probation.ts";
 import type { Registry, SiteRecord } from "./registry/contract.ts";
 import { overallError, siteOfNode } from "./registry/record.ts";
+import { Search } from "./search.ts";
 import type { Sketch } from "./sketch.ts";
-import { Transfer } from "./transfer.ts";
 import { type ClassTally, classesInNeed, SiteWindow } from "./window.ts";
 
 export interface CartelSiteParts {
@@ -51,8 +51,7 @@ export class CartelSite implements Around {
   readonly #window: SiteWindow;
   readonly #detector: DriftDetector;
   readonly #exclusive = new Exclusive();
-  readonly #transfer: Transfer;
-  readonly #asking: Budget;
+  readonly #search: Search;
   #batch = 0;
   #episode: Episode | undefined;
   /** A search for help is under way. */
@@ -63,10 +62,8 @@ export class CartelSite implements Around {
   #quietUntil = 0;
   #sequence: Micros = 0;
   #trainFlops = 0;
-  /** Operations of acceptance tests that no batch has been charged with yet. */
+  /** Operations of tests that no batch has been charged with yet. */
   #testFlops = 0;
-  /** What the registry said last: better than its silence. */
-  #known: readonly SiteRecord[] = [];
 
   /** @param scope owns what goes on beside the batches. */
   constructor(parts: CartelSiteParts, scope: Scope) {
@@ -74,11 +71,9 @@ export class CartelSite implements Around {
     this.#parts = parts;
     this.#window = new SiteWindow(request.classes, options.window);
     this.#detector = createDetector(options.detector, request.classes);
-    this.#transfer = new Transfer(world);
+    this.#search = new Search({ ...parts, window: this.#window, exclusive: this.#exclusive });
     const { budgetBytes, budgetBatches, maxBytes, helps } = options.transfer;
-    const period = budgetBatches * site.stream.everyMicros;
-    this.#asking = new Budget(budgetBytes, period);
-    const budget = new Budget(budgetBytes, period);
+    const budget = new Budget(budgetBytes, budgetBatches * site.stream.everyMicros);
     help(world, { model, exclusive: this.#exclusive, budget, maxBytes, helps }, scope);
   }
 
@@ -144,7 +139,7 @@ export class CartelSite implements Around {
     this.#searching = true;
     scope.spawn(async (task) => {
       try {
-        await this.#search(episode, need, task);
+        await this.#seek(episode, need, task);
       } finally {
         this.#searching = false;
         this.#quietUntil = this.#batch + options.transfer.quiet;
@@ -158,27 +153,30 @@ export class CartelSite implements Around {
   }
 
   /** Asks the neighbours, best first, until no class is in need any more. */
-  async #search(episode: Episode, need: readonly number[], scope: Scope): Promise<void> {
+  async #seek(episode: Episode, need: readonly number[], scope: Scope): Promise<void> {
     const { world } = this.#parts;
     mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
-    const verdicts = await this.#neighbours(need, scope);
+    const verdicts = await this.#search.neighbours(need, scope);
     const kept = verdicts.filter(({ kept, record }) => kept && !episode.failed.has(record.node));
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
     let left = need;
     for (const { record, reason } of kept) {
-      const result = await this.#try(record.node, left, scope);
-      if (typeof result === "string") {
-        this.#reject(result, record);
+      const adopt = (result: TrialResult): void => {
+        const text = `${classesText(left)}: ${result.reason}; ${reason}`;
+        mark(world, this.#batch, "accept", { peer: record.site, text });
+        this.#adopt(result, record.node, episode);
+      };
+      const tried = await this.#search.portion(record.node, left, adopt, scope);
+      if ("none" in tried) {
+        this.#reject(tried.none, record);
         continue;
       }
-      if (!result.accepted) {
+      this.#testFlops += tried.result.flops;
+      if (!tried.result.accepted) {
         episode.failed.add(record.node);
-        this.#reject(result.reason, record);
+        this.#reject(tried.result.reason, record);
         continue;
       }
-      const text = `${classesText(left)}: ${result.reason}; ${reason}`;
-      mark(world, this.#batch, "accept", { peer: record.site, text });
-      this.#adopt(result, record, episode);
       // What one has not brought, the next one may: a few trees of a forest are soon outvoted.
       left = this.#need(episode);
       if (left.length === 0) return;
@@ -189,73 +187,8 @@ export class CartelSite implements Around {
     mark(this.#parts.world, this.#batch, "reject", { text, ...(peer ? { peer: peer.site } : {}) });
   }
 
-  async #neighbours(need: readonly number[], scope: Scope): Promise<readonly Verdict[]> {
-    const { world, site, request, options, registry, model, sketch } = this.#parts;
-    const { neighbours, transfer, reportEvery } = options;
-    const query = { classes: need, limit: 4 * neighbours.most };
-    const asked = world.clock.now();
-    const records = await registry.query(query, millis(transfer.queryMs), scope);
-    const t = world.clock.now();
-    const value = (t - asked) / SECOND;
-    world.emit({ type: "metric", t, name: "cartel.querySeconds", value, site: site.id });
-    if (records.length > 0) this.#known = records;
-    const now = this.#window.latest(options.now);
-    const { roundTripMicros, egressDollarsPerGB } = request.network;
-    return chooseNeighbours(
-      {
-        node: world.node.id,
-        modelKind: model.kind,
-        classCounts: now.counts,
-        classErrors: now.errors,
-        need,
-        sketch: sketch?.shares,
-      },
-      this.#known,
-      {
-        now: world.clock.now(),
-        staleAfter: neighbours.staleReports * reportEvery * site.stream.everyMicros,
-        roundTripMicros: (other) => roundTripMicros(site.id, other),
-        dollarsPerGB: (other) => egressDollarsPerGB?.(other, site.id) ?? 0,
-      },
-      neighbours,
-    );
-  }
-
-  /** The trial of the neighbour's portion, or why there was none. */
-  async #try(
-    neighbour: NodeId,
-    need: readonly number[],
-    scope: Scope,
-  ): Promise<TrialResult | string> {
-    const { world, request, options, model } = this.#parts;
-    const { transfer } = options;
-    const left = this.#asking.left(world.clock.now());
-    if (left <= 0) return "the budget of bytes is spent";
-    const maxBytes = Math.min(transfer.maxBytes, left);
-    const timeout = millis(transfer.timeoutMs);
-    const asking = { model: model.kind, classes: need, maxBytes, timeout };
-    const had = this.#transfer.bytes;
-    const answer = await this.#transfer.ask(neighbour, asking, scope);
-    this.#asking.spend(this.#transfer.bytes - had, world.clock.now());
-    if ("none" in answer) return answer.none;
-    const counts = transfer.blend ? this.#window.all().counts : new Uint32Array(request.classes);
-    const trial = {
-      dataset: request.dataset,
-      batches: this.#window.seen(options.now),
-      context: { classes: need, counts },
-      margin: transfer.margin,
-    };
-    let result: TrialResult | undefined;
-    await world.spend(async () => {
-      result = await this.alone(() => tryPortion(model, answer.packed, trial));
-      return result.flops;
-    }, scope);
-    this.#testFlops += result?.flops ?? 0;
-    return result ?? "the test did not end";
-  }
-
   /** The portion serves, on probation; what was known of the model's errors no longer holds. */
-  #adopt({ saved, wrong }: TrialResult, { node }: SiteRecord, episode: Episode): void {
+  #adopt({ saved, judged }: TrialResult, node: NodeId, episode: Episode): void {
     const { world, request, options } = this.#parts;
     if (!this.#probation) {
       const shadow = request.createModel(world.random.stream("shadow"));
@@ -265,7 +198,7 @@ export class CartelSite implements Around {
     }
     this.#probationers?.nodes.push(node);
     this.#episode = undefined;
-    this.#window.rejudged(wrong);
+    this.#window.rejudged(judged);
     this.#detector.reset();
     this.#report();
   }
@@ -314,8 +247,6 @@ export class CartelSite implements Around {
     });
   }
 }
-
-const millis = (count: number): Micros => Math.round(count * MILLISECOND);
 
 const classesText = (classes: readonly number[]): string =>
   `${classes.length === 1 ? "class" : "classes"} ${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`;

@@ -62,14 +62,14 @@ export class SiteWindow {
     return { counts, errors: newest };
   }
 
-  /** The model was replaced; `wrong` are its errors by class on each of the latest batches. */
-  rejudged(wrong: readonly Uint32Array[]): void {
-    const first = this.#entries.length - wrong.length;
-    this.#entries.forEach((entry, i) => {
-      const anew = wrong[i - first];
+  /** The model was replaced: these batches have been judged by the present one, the others by one that is gone. */
+  rejudged(batches: readonly SeenBatch[]): void {
+    const wrongOf = new Map(batches.map(({ rows, wrong }) => [rows, wrong]));
+    for (const entry of this.#entries) {
+      const anew = wrongOf.get(entry.rows);
       if (anew) entry.wrong = anew;
       entry.outdated = anew === undefined;
-    });
+    }
   }
 
   #tally(entries: readonly Entry[]): ClassTally {
