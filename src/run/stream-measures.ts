@@ -7,8 +7,8 @@
  * - the *segment* of a shift: from its batch to the next shift of the site, or to the end of the stream.
  * - the *stable level* of a segment: the error of its last half.
  * - *adaptation*: batches from the shift until the moving error is within `MARGIN` of the stable level. A segment whose
- *   error still falls (its last quarter is better than the one before by more than the margin) has not adapted: its
- *   whole length counts, and the share of adapted shifts says so.
+ *   error still falls (its last quarter is better than the one before by more than the margin and twice the standard error
+ *   of that difference) has not adapted: its whole length counts, and the share of adapted shifts says so.
  * - a *false request*: one with no shift at its site in the `CAUSE` batches before it.
  */
 import type { SiteStreamView, StreamsView } from "./stream-view.ts";
@@ -86,7 +86,9 @@ export function adaptationOf(site: SiteStreamView, { from, to }: Segment): Adapt
   const quarter = Math.floor((to - from) / 4);
   const stable = errorOf(site, to - 2 * quarter, to);
   const falling = errorOf(site, to - 2 * quarter, to - quarter) - errorOf(site, to - quarter, to);
-  if (falling > MARGIN) return { batches: to - from, stable, adapted: false };
+  const examples = site.examples.slice(to - quarter, to).reduce((all, count) => all + count, 0);
+  const chance = Math.sqrt((2 * stable * (1 - stable)) / examples);
+  if (falling > MARGIN + 2 * chance) return { batches: to - from, stable, adapted: false };
   for (let batch = from; batch < to; batch++) {
     // Near the end the window is what is left of the segment.
     const moving = errorOf(site, batch, Math.min(to, batch + WINDOW));

@@ -58,6 +58,11 @@ async function trainedWeights(
   const path = join(run, file);
   if (existsSync(path)) return readSafetensors(await readFile(path), { file, nonFinite: "allow" });
   const sites = listed(join(run, "models"), ".safetensors");
+  const [tailored] = listed(join(run, "models"), ".tailored");
+  if (tailored !== undefined)
+    throw new PangaeaError("EXPORT_NO_GRAPH", "the models of a run on streams are no graphs", {
+      fix: `take them as they are: ${join(folder, "models", `${tailored}.tailored`)} and its like`,
+    });
   const rows = listed(run, "").filter((row) => existsSync(join(run, row, "events.ndjson")));
   if (site !== undefined && sites.length > 0)
     throw new InputError([
