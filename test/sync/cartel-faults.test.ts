@@ -14,6 +14,7 @@ import {
   type CartelOutcome,
   type CartelRun,
   enlarge,
+  INTRODUCTION,
   mean,
   runCartel,
   SWITCH,
@@ -175,6 +176,44 @@ describe("a neighbour", () => {
     unharmed(shared);
     expect(marksOf(shared).some((mark) => mark.startsWith("accept"))).toBe(false);
     expect(shared.errors("s0")).toEqual(alone.errors("s0"));
+  });
+});
+
+describe("a portion", () => {
+  // Class 2 is away while the portion is tested, and back two batches later.
+  const away = (batch: number): number[] => {
+    const classes = batch < SWITCH ? [0, 1] : [0, 1, 3];
+    return batch >= SWITCH - 15 && batch < SWITCH + 4 ? classes : [...classes, 2];
+  };
+  const run: CartelRun = {
+    between: between("central"),
+    mixtures: [away, ...INTRODUCTION.slice(1)],
+    model: (site, model) => {
+      if (site !== "s0")
+        model.pack = () =>
+          packed([
+            [3, 0.3],
+            [2, 0],
+          ]);
+    },
+  };
+
+  test("whose harm the window cannot show is taken back on probation: the site is as if alone", async () => {
+    const [shared, isolated] = [
+      await runCartel(run),
+      await runCartel({ ...run, between: { kind: "none" } }),
+    ];
+    const accepted = shared.marks("s0").find((mark) => /accept s\d/.test(mark));
+    const back = shared.marks("s0").find((mark) => /taken back: \d+ rows wrong by it/.test(mark));
+    expect(accepted).toBeDefined();
+    expect(back).toBeDefined();
+    // As soon as the class is back, it has learned as one that never asked: no difference is left.
+    const from = Number.parseInt(back!, 10);
+    expect(from).toBeLessThanOrEqual(SWITCH + 6);
+    expect(shared.errors("s0").slice(from + 1)).toEqual(isolated.errors("s0").slice(from + 1));
+    expect(mean(shared.errors("s0"), ...END)).toBeLessThanOrEqual(
+      mean(isolated.errors("s0"), ...END) + margin,
+    );
   });
 });
 
