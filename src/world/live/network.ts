@@ -53,6 +53,8 @@ interface Flow {
   readonly to: Place;
   readonly traffic: PairTraffic;
   readonly backlog: Backlog;
+  /** Of what has left the shaped link, whose shape includes the real one behind it; the backlog where there is none. */
+  readonly behind: Backlog;
   readonly link: ShapedLink | undefined;
   readonly outbox: Outbox | undefined;
 }
@@ -148,9 +150,9 @@ export class LocalNetwork {
     }
     if (!this.#present(to)) return;
     const flow = this.#flow(from, to);
-    if (kind.carries === "records") this.checkPolicy(from, to, name);
+    if (kind.carries === "records") this.checkPolicy(from, to, kind);
     const bytes = bytesOnWire(wireBytes({ kind, header, payload }));
-    flow.traffic.count(name, bytes);
+    flow.traffic.count(kind, bytes);
     if (!flow.link) {
       this.#forward(flow, parcel, bytes);
       return;
@@ -183,14 +185,15 @@ export class LocalNetwork {
   }
 
   /** @throws RECORDS_STAY where the policy of the sender's site keeps them and the receiver's is another. */
-  checkPolicy(from: NodeId, to: NodeId, kind: string): void {
+  checkPolicy(from: NodeId, to: NodeId, kind: MessageKind): void {
     const { topology, recordsMayLeave } = this.#options;
     const [here, there] = [this.#place(from).site, this.#place(to).site];
     const site = topology.sites[here]!.id;
     if (here === there || recordsMayLeave(site)) return;
+    this.#traffic.pair(here, there).refuse(kind);
     throw new PangaeaError(
       "RECORDS_STAY",
-      `${from} may not send "${kind}" to ${to}: records stay at ${site}`,
+      `${from} may not send "${kind.name}" to ${to}: records stay at ${site}`,
       { fix: `if ${site} may give its records away, say so: policy.${site}.records: may-move` },
     );
   }
@@ -202,15 +205,15 @@ export class LocalNetwork {
 
   #forward(flow: Flow, parcel: Parcel, bytes: Bytes): void {
     if (flow.outbox) {
-      flow.outbox.send({ parcel, bytes, backlog: flow.backlog });
+      flow.outbox.send({ parcel, bytes, backlog: flow.behind });
       return;
     }
     if (parcel.queue === "control") {
       this.#inbox.push(parcel);
       return;
     }
-    flow.backlog.grow(bytes);
-    this.#inbox.push(parcel, () => flow.backlog.shrink(bytes));
+    flow.behind.grow(bytes);
+    this.#inbox.push(parcel, () => flow.behind.shrink(bytes));
   }
 
   /** From another host: it speaks for its own nodes only, and to those that stand here. */
@@ -236,12 +239,15 @@ export class LocalNetwork {
     let flow = this.#flows.get(key);
     if (!flow) {
       const [from, to] = [this.#place(fromId), this.#place(toId)];
+      const link = this.#link(from.site, to.site);
+      const backlog = new Backlog();
       flow = {
         from,
         to,
         traffic: this.#traffic.pair(from.site, to.site),
-        backlog: new Backlog(),
-        link: this.#link(from.site, to.site),
+        backlog,
+        behind: link ? new Backlog() : backlog,
+        link,
         outbox: to.host === this.#options.host ? undefined : this.#outbox(to.host),
       };
       this.#flows.set(key, flow);
