@@ -101,7 +101,10 @@ export class LiveRun {
       for (const event of opening(this.#spec, this.#ground, this.#plan, notes))
         this.#host.onEvent(event);
       if (signal.aborted) interrupt();
-      if (!begun) record?.({ goAt: this.#supervisor.go() });
+      if (!begun) {
+        const goAt = this.#supervisor.go();
+        record?.({ goAt });
+      }
       await this.#over;
       return await this.#end();
     } finally {

@@ -154,7 +154,7 @@ describe("a run in real time", () => {
       quick({
         world: processes,
         sites: { ...sites, count: 3 },
-        between: { kind: "none" },
+        between: { kind: "gaia" },
         stop: { maxClocks: 400 },
       }),
       {
