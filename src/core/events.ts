@@ -37,14 +37,24 @@ export interface ClockEvent extends At {
   readonly waitedFor?: readonly string[] | undefined;
 }
 
+/**
+ * What a message carries. `records` is training data: it leaves a site only where the site's policy says
+ * `may-move`; everything else may cross borders.
+ */
+export type Cargo = "control" | "metadata" | "update" | "parameters" | "records";
+
 /** Bytes and messages on one ordered pair of sites since the last traffic event of that pair and kind. */
 export interface TrafficEvent extends At {
   readonly type: "traffic";
   readonly from: SiteId;
   readonly to: SiteId;
   readonly kind: string;
+  /** What the kind declares to carry; absent in logs of versions that did not say it. */
+  readonly carries?: Cargo | undefined;
   readonly bytes: Bytes;
   readonly messages: number;
+  /** Messages of this kind that the policy did not let go; they are not among `messages`. */
+  readonly refused?: number | undefined;
   /** Whether the pair is joined by a wide-area link, and what these bytes cost there. */
   readonly wan: boolean;
   readonly dollars: number;

@@ -2,13 +2,8 @@
  * Messages between nodes. A kind says once how its messages travel and what they carry; the network layer
  * queues, counts and refuses by kind, and knows nothing of protocols.
  */
+import type { Cargo } from "../core/events.ts";
 import type { Bytes } from "../core/units.ts";
-
-/**
- * What a message carries. `records` is training data: it leaves a site only where the site's policy says
- * `may-move`; everything else may cross borders.
- */
-export type Cargo = "control" | "metadata" | "update" | "parameters" | "records";
 
 export interface MessageKind {
   /** Stable tag: "gaia.update". */

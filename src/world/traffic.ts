@@ -2,6 +2,7 @@
 import type { TrafficEvent } from "../core/events.ts";
 import type { SiteId } from "../core/ids.ts";
 import type { Bytes, Micros } from "../core/units.ts";
+import type { MessageKind } from "./message.ts";
 import type { Topology } from "./topology.ts";
 
 export interface TrafficTotal {
@@ -15,13 +16,15 @@ export interface TrafficTotal {
 class Counter {
   bytes: Bytes = 0;
   messages = 0;
+  refused = 0;
   reportedBytes: Bytes = 0;
   reportedMessages = 0;
+  reportedRefused = 0;
   readonly from: number;
   readonly to: number;
-  readonly kind: string;
+  readonly kind: MessageKind;
 
-  constructor(from: number, to: number, kind: string) {
+  constructor(from: number, to: number, kind: MessageKind) {
     this.from = from;
     this.to = to;
     this.kind = kind;
@@ -31,20 +34,30 @@ class Counter {
 /** Counters of one ordered pair of sites. */
 export class PairTraffic {
   readonly #counters = new Map<string, Counter>();
-  readonly #create: (kind: string) => Counter;
+  readonly #create: (kind: MessageKind) => Counter;
 
-  constructor(create: (kind: string) => Counter) {
+  constructor(create: (kind: MessageKind) => Counter) {
     this.#create = create;
   }
 
-  count(kind: string, bytes: Bytes): void {
-    let counter = this.#counters.get(kind);
-    if (!counter) {
-      counter = this.#create(kind);
-      this.#counters.set(kind, counter);
-    }
+  count(kind: MessageKind, bytes: Bytes): void {
+    const counter = this.#counter(kind);
     counter.bytes += bytes;
     counter.messages++;
+  }
+
+  /** A message that the policy did not let go. */
+  refuse(kind: MessageKind): void {
+    this.#counter(kind).refused++;
+  }
+
+  #counter(kind: MessageKind): Counter {
+    let counter = this.#counters.get(kind.name);
+    if (!counter) {
+      counter = this.#create(kind);
+      this.#counters.set(kind.name, counter);
+    }
+    return counter;
   }
 }
 
@@ -76,10 +89,11 @@ export class Traffic {
 
   /** Everything since the start, by (from, to, kind). */
   totals(): readonly TrafficTotal[] {
-    return this.#ordered().map(({ from, to, kind, bytes, messages }) => ({
+    const sent = this.#ordered().filter(({ messages }) => messages > 0);
+    return sent.map(({ from, to, kind, bytes, messages }) => ({
       from: this.#site(from),
       to: this.#site(to),
-      kind,
+      kind: kind.name,
       bytes,
       messages,
     }));
@@ -88,7 +102,8 @@ export class Traffic {
   /** An event for each counter that moved since the last flush, by (from, to, kind). */
   flush(t: Micros, emit: (event: TrafficEvent) => void): void {
     for (const counter of this.#ordered()) {
-      if (counter.messages === counter.reportedMessages) continue;
+      const refused = counter.refused - counter.reportedRefused;
+      if (counter.messages === counter.reportedMessages && refused === 0) continue;
       const { from, to, kind } = counter;
       const bytes = counter.bytes - counter.reportedBytes;
       const link = from === to ? undefined : this.#topology.link(from, to);
@@ -97,14 +112,17 @@ export class Traffic {
         type: "traffic",
         from: this.#site(from),
         to: this.#site(to),
-        kind,
+        kind: kind.name,
+        carries: kind.carries,
         bytes,
         messages: counter.messages - counter.reportedMessages,
+        ...(refused > 0 ? { refused } : {}),
         wan: link?.wan ?? false,
         dollars: (bytes / 1e9) * (link?.egressDollarsPerGB ?? 0),
       });
       counter.reportedBytes = counter.bytes;
       counter.reportedMessages = counter.messages;
+      counter.reportedRefused = counter.refused;
     }
   }
 
@@ -116,7 +134,9 @@ export class Traffic {
     if (!this.#sorted) {
       this.#counters.sort(
         (a, b) =>
-          a.from - b.from || a.to - b.to || (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0),
+          a.from - b.from ||
+          a.to - b.to ||
+          (a.kind.name < b.kind.name ? -1 : a.kind.name > b.kind.name ? 1 : 0),
       );
       this.#sorted = true;
     }

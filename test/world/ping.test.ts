@@ -52,7 +52,8 @@ test("two nodes play ping-pong: every time and byte is known beforehand", async 
     "41328 alpha/peer-0 hears pong 2",
   ]);
   expect(result).toEqual({ reason: "finished", micros: 42_328, events: 8 });
-  const traffic = { t: 42_328, type: "traffic", bytes: 160, messages: 2, wan: true };
+  const counted = { bytes: 160, messages: 2, carries: "control" };
+  const traffic = { t: 42_328, type: "traffic", ...counted, wan: true };
   expect(events).toEqual([
     { ...traffic, from: "alpha", to: "beta", kind: "ping", dollars: 1.6e-8 },
     { ...traffic, from: "beta", to: "alpha", kind: "pong", dollars: 1.6e-8 },

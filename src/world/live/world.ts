@@ -198,7 +198,7 @@ export class LocalWorld implements World, Network, Receiver {
       if (queue !== kind.queue) {
         throw new PangaeaError("WRONG_SENDER", `"${kind.name}" came from ${from} as ${queue}`);
       }
-      if (kind.carries === "records") this.#around.network.checkPolicy(from, to, kind.name);
+      if (kind.carries === "records") this.#around.network.checkPolicy(from, to, kind);
       handler({ kind, header, payload }, from);
     } catch (error) {
       this.#around.onFailure(this.node.id, error);

@@ -94,9 +94,9 @@ export class SimulatedNetwork {
       this.#depart(new Packet(this, flow, message, 0, true, SAFE), "loopback", LOOPBACK_MICROS);
       return;
     }
-    if (kind.carries === "records" && flow.pipe) this.#checkPolicy(from, flow.to, kind);
+    if (kind.carries === "records" && flow.pipe) this.#checkPolicy(from, flow, kind);
     const bytes = bytesOnWire(wireBytes(message), this.#options.overheadBytes);
-    flow.traffic.count(kind.name, bytes);
+    flow.traffic.count(kind, bytes);
     if (kind.queue === "control") this.#sendControl(flow, message, bytes);
     else this.#sendBulk(flow, message, bytes);
   }
@@ -293,10 +293,11 @@ export class SimulatedNetwork {
     return pipe;
   }
 
-  #checkPolicy(from: Port, to: Port, kind: MessageKind): void {
+  #checkPolicy(from: Port, { to, traffic }: Flow, kind: MessageKind): void {
     const { topology, recordsMayLeave } = this.#options;
     const site = topology.sites[from.site]!.id;
     if (recordsMayLeave(site)) return;
+    traffic.refuse(kind);
     throw new PangaeaError(
       "RECORDS_STAY",
       `${from.id} may not send "${kind.name}" to ${to.id}: records stay at ${site}`,
