@@ -65,6 +65,13 @@ describe("a record", () => {
     );
   });
 
+  test("comes back from the middle of a larger buffer, as sockets hand it out", () => {
+    const pool = Buffer.alloc(200, 7);
+    const bytes = encodeRecord(recordOf(1, 5, [1]));
+    pool.set(bytes, 3);
+    expect(read(pool.subarray(3, 3 + bytes.length), 10)).toEqual(recordOf(1, 5, [1]));
+  });
+
   test("cut short, longer or of another shape is refused", () => {
     fc.assert(
       fc.property(record, fc.nat(), (one, cut) => {

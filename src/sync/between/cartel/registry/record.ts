@@ -135,7 +135,9 @@ function putVarint(out: number[], value: number): void {
 }
 
 function putFloat(out: number[], value: number): void {
-  out.push(...new Uint8Array(Float32Array.of(value).buffer));
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  out.push(...bytes);
 }
 
 function putText(out: number[], text: string): void {
@@ -173,13 +175,15 @@ class Reader {
     }
   }
 
+  /** A view: what came may lie anywhere in a larger buffer. */
   #take(length: number): Uint8Array {
     if (length > this.#bytes.length - this.#at) throw refused("cut short");
-    return this.#bytes.slice(this.#at, (this.#at += length));
+    return this.#bytes.subarray(this.#at, (this.#at += length));
   }
 
   float(): number {
-    const value = new Float32Array(this.#take(4).buffer)[0]!;
+    const { buffer, byteOffset } = this.#take(4);
+    const value = new DataView(buffer, byteOffset, 4).getFloat32(0, true);
     if (!Number.isFinite(value)) throw refused("a number that is none");
     return value;
   }
