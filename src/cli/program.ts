@@ -35,6 +35,7 @@ const EXAMPLES = `Examples:
   pangaea node --site oregon --nats tls://hub:4222 --keys keys     serve a cluster's runs at a site
   pangaea run my.yaml --world cluster --nats tls://hub:4222 --keys keys
   pangaea report runs/my-1                              the report again, from the log
+  pangaea audit runs/my-1                               what crossed which border
   pangaea model mine.onnx --tensors                     what it is made of and what would be trained
   pangaea export runs/my-1 --format onnx                the trained model for other programs
 `;
@@ -116,6 +117,7 @@ function buildProgram(
       done(await reportCommand(folder, options, io));
     });
 
+  addAudit(program, io, done);
   withCommon(program.command("export").argument("<run>", "the folder of a run"))
     .description("write the trained model for other programs")
     .addOption(
@@ -150,6 +152,15 @@ function buildProgram(
       done(await systemsCommand(options, io));
     });
   return program;
+}
+
+function addAudit(program: Command, io: Io, done: (code: number) => void): void {
+  withCommon(program.command("audit").argument("<run>", "the folder of a run"))
+    .description("say what crossed which border: by sites, kind, cargo and policy")
+    .action(async (folder: string, options: CommonOptions) => {
+      const { auditCommand } = await import("./commands/audit.ts");
+      done(await auditCommand(folder, options, io));
+    });
 }
 
 function addNode(program: Command, io: Io, done: (code: number) => void): void {

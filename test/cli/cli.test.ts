@@ -75,7 +75,7 @@ describe("run", () => {
     const io = fakeIo(folder);
     const argv = ["run", QUICK, "--world", "simulated", "--hosts", "threads"];
     expect(await runCli(argv, io, { engine: fakeEngine() })).toBe(2);
-    expect(io.stderr()).toContain("the simulated world has no hosts");
+    expect(io.stderr()).toContain("the simulated world has no such setting");
   });
 
   it("prints nothing but JSON on stdout with --json", async () => {

@@ -86,7 +86,7 @@ function commandsOf(page: string): readonly string[] {
     .filter((command) => command !== "");
 }
 
-const VERBS = /^(run|compare|node|resume|report|export|model|data|keys|systems)$/;
+const VERBS = /^(run|audit|compare|node|resume|report|export|model|data|keys|systems)$/;
 const PLACEHOLDER = /^[A-Z]+$/;
 
 /** What is wrong with a command that a page names, or nothing. */
