@@ -29,7 +29,7 @@ export const RegistryOptions = z.discriminatedUnion("kind", [
       .regex(/^[\w-]+$/)
       .default("cartel"),
   }),
-  /** The sites themselves. Kademlia's k is 20 for millions of nodes; 8 outlive the churn of the bench. */
+  /** The sites themselves. Kademlia's k is 20 for millions of nodes; with 8 half of the nodes may come and go (test/sync/registry.test.ts). */
   z.strictObject({
     kind: z.literal("dht"),
     /** k: contacts of a bucket, and nodes that keep a record. */
