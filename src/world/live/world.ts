@@ -1,6 +1,6 @@
 /** The world of one node in real time. */
-import { Condition } from "../../core/condition.ts";
-import { invariant, PangaeaError } from "../../core/errors.ts";
+import type { Condition } from "../../core/condition.ts";
+import { PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Kernels } from "../../core/kernels/contract.ts";
@@ -10,9 +10,11 @@ import type { Bytes, Flops } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import { type Handling, Mailbox } from "../mailbox.ts";
 import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, MessageKind } from "../message.ts";
 import type { Processor } from "../processor.ts";
+import { Waits } from "../waits.ts";
 import type { Parcel } from "../wire/contract.ts";
 import type { LocalNetwork, Receiver } from "./network.ts";
 import { nextTurn } from "./turn.ts";
@@ -40,11 +42,6 @@ export interface NodeParts {
   readonly processor: Processor | undefined;
 }
 
-interface Handling {
-  readonly kind: MessageKind;
-  readonly handler: Handler;
-}
-
 export class LocalWorld implements World, Network, Receiver {
   readonly node: NodeInfo;
   readonly clock: Clock;
@@ -56,10 +53,8 @@ export class LocalWorld implements World, Network, Receiver {
   readonly #around: Surroundings;
   readonly #members: MemberView;
   readonly #processor: Processor | undefined;
-  readonly #handlers = new Map<string, Handling>();
-  /** Messages that came before their handler. */
-  readonly #early = new Map<string, Parcel[]>();
-  readonly #conditions: Condition[] = [];
+  readonly #mailbox: Mailbox<Parcel>;
+  readonly #waits = new Waits();
   #ended = false;
 
   constructor(around: Surroundings, parts: NodeParts) {
@@ -71,6 +66,7 @@ export class LocalWorld implements World, Network, Receiver {
     this.store = parts.store;
     this.#members = parts.members;
     this.#processor = parts.processor;
+    this.#mailbox = new Mailbox(this.node.id, (handling, parcel) => this.#open(handling, parcel));
     around.network.attach(this.node.id, this);
   }
 
@@ -102,12 +98,7 @@ export class LocalWorld implements World, Network, Receiver {
   }
 
   handle(kind: MessageKind, handler: Handler): void {
-    invariant(
-      !this.#handlers.has(kind.name),
-      `${this.node.id} handles messages of kind ${kind.name} twice`,
-    );
-    this.#handlers.set(kind.name, { kind, handler });
-    if (this.#early.has(kind.name)) nextTurn(() => this.#deliverEarly(kind));
+    this.#mailbox.handle(kind, handler, nextTurn);
   }
 
   backlog(to: NodeId): Bytes {
@@ -149,9 +140,7 @@ export class LocalWorld implements World, Network, Receiver {
   }
 
   condition(): Condition {
-    const condition = new Condition();
-    this.#conditions.push(condition);
-    return condition;
+    return this.#waits.condition();
   }
 
   emit(event: RunEvent): void {
@@ -161,38 +150,20 @@ export class LocalWorld implements World, Network, Receiver {
   /** The program returned: what still comes is dropped. */
   end(): void {
     this.#ended = true;
-    this.#early.clear();
+    this.#mailbox.clear();
   }
 
   /** One line for each thing that the node waits for. */
   waits(): readonly string[] {
-    return this.#conditions
-      .flatMap((condition) => condition.waiting())
-      .map(({ what, whom }) => {
-        const names = whom?.() ?? [];
-        return names.length > 0 ? `${what} (from ${names.join(", ")})` : what;
-      });
+    return this.#waits.lines();
   }
 
   receive(parcel: Parcel): void {
     if (this.#ended || !this.#members.present(parcel.from)) return;
-    const handling = this.#handlers.get(parcel.kind);
-    const early = this.#early.get(parcel.kind);
-    if (handling && !early) this.#call(handling, parcel);
-    else if (early) early.push(parcel);
-    else this.#early.set(parcel.kind, [parcel]);
+    this.#mailbox.take(parcel.kind, parcel, true);
   }
 
-  #deliverEarly(kind: MessageKind): void {
-    const early = this.#early.get(kind.name) ?? [];
-    this.#early.delete(kind.name);
-    const handling = this.#handlers.get(kind.name);
-    // What may be lost does not wait for its handler.
-    if (!handling || kind.lossy) return;
-    for (const parcel of early) this.#call(handling, parcel);
-  }
-
-  #call({ kind, handler }: Handling, { from, to, queue, header, payload }: Parcel): void {
+  #open({ kind, handler }: Handling, { from, to, queue, header, payload }: Parcel): void {
     if (this.#ended || !this.#members.present(from)) return;
     try {
       if (queue !== kind.queue) {

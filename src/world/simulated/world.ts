@@ -1,5 +1,5 @@
 /** The world of one incarnation of a node: from the start of its program to its end or crash. */
-import { Condition } from "../../core/condition.ts";
+import type { Condition } from "../../core/condition.ts";
 import type { CancelledError } from "../../core/errors.ts";
 import { invariant } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
@@ -11,9 +11,11 @@ import type { Bytes, Flops, Micros } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
 import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import { type Handling, Mailbox } from "../mailbox.ts";
 import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, Message, MessageKind } from "../message.ts";
 import type { Processor } from "../processor.ts";
+import { Waits } from "../waits.ts";
 import type { EventLoop } from "./loop.ts";
 import type { SimulatedNetwork } from "./network.ts";
 import type { Port } from "./port.ts";
@@ -59,13 +61,11 @@ export class SimulatedWorld implements World, Clock, Network {
   readonly #around: Surroundings;
   readonly #parts: NodeParts;
   #random: Random | undefined;
-  readonly #handlers = new Map<string, Handler>();
-  /** Reliable messages that came before their handler. */
-  #early: Map<string, Letter[]> | undefined;
+  readonly #mailbox: Mailbox<Letter>;
   /** Messages from incarnations that this node has not heard of yet. */
   #strange: Letter[] = [];
   readonly #members: MemberView;
-  readonly #conditions: Condition[] = [];
+  readonly #waits = new Waits();
 
   constructor(around: Surroundings, parts: NodeParts, members: MemberView) {
     this.#around = around;
@@ -74,6 +74,7 @@ export class SimulatedWorld implements World, Clock, Network {
     this.node = parts.node;
     this.store = parts.store;
     this.kernels = around.kernels;
+    this.#mailbox = new Mailbox(this.node.id, (handling, letter) => this.#open(handling, letter));
     parts.port.receive = (message, from, incarnation) =>
       this.#receive({ message, from, incarnation });
   }
@@ -135,14 +136,9 @@ export class SimulatedWorld implements World, Clock, Network {
   }
 
   handle(kind: MessageKind, handler: Handler): void {
-    invariant(
-      !this.#handlers.has(kind.name),
-      `${this.node.id} handles messages of kind ${kind.name} twice`,
-    );
-    this.#handlers.set(kind.name, handler);
-    if (!this.#early?.has(kind.name)) return;
     const { loop } = this.#around;
-    loop.schedule(loop.now, new TimerEvent(this, () => this.#deliverEarly(kind.name, handler)));
+    const soon = (then: () => void) => loop.schedule(loop.now, new TimerEvent(this, then));
+    this.#mailbox.handle(kind, handler, soon);
   }
 
   backlog(to: NodeId): Bytes {
@@ -195,9 +191,7 @@ export class SimulatedWorld implements World, Clock, Network {
   }
 
   condition(): Condition {
-    const condition = new Condition();
-    this.#conditions.push(condition);
-    return condition;
+    return this.#waits.condition();
   }
 
   emit(event: RunEvent): void {
@@ -219,12 +213,7 @@ export class SimulatedWorld implements World, Clock, Network {
 
   /** One line for each thing that the node waits for. */
   waits(): readonly string[] {
-    return this.#conditions
-      .flatMap((condition) => condition.waiting())
-      .map(({ what, whom }) => {
-        const names = whom?.() ?? [];
-        return names.length > 0 ? `${what} (from ${names.join(", ")})` : what;
-      });
+    return this.#waits.lines();
   }
 
   #receive(letter: Letter): boolean {
@@ -236,26 +225,12 @@ export class SimulatedWorld implements World, Clock, Network {
       return false;
     }
     const { name, lossy } = message.kind;
-    const handler = this.#handlers.get(name);
-    const early = this.#early?.get(name);
-    if (handler && !early) {
-      this.#call(handler, message, from);
-      return true;
-    }
-    if (lossy) return false;
-    if (early) early.push(letter);
-    else (this.#early ??= new Map()).set(name, [letter]);
-    return false;
+    return this.#mailbox.take(name, letter, !lossy);
   }
 
-  #deliverEarly(name: string, handler: Handler): void {
-    const early = this.#early?.get(name) ?? [];
-    this.#early?.delete(name);
-    for (const { message, from, incarnation } of early)
-      if (this.#members.hears(from, incarnation) === "now") this.#call(handler, message, from);
-  }
-
-  #call(handler: Handler, message: Message, from: NodeId): void {
+  #open({ handler }: Handling, { message, from, incarnation }: Letter): void {
+    // An early one may be of somebody who has left since.
+    if (this.#members.hears(from, incarnation) !== "now") return;
     try {
       handler(message, from);
     } catch (error) {
