@@ -2,9 +2,9 @@
  * A run at one agent: its host, the orders that it gets, what it says. The host outlives its coordinator: it goes on,
  * and what it says is kept, until another coordinator asks for it or nobody has led the run for a long time.
  */
-import { randomUUID } from "node:crypto";
 import { type Micros, SECOND } from "../../core/units.ts";
 import type { Subscription } from "../bus/contract.ts";
+import { freshName } from "../bus/fresh.ts";
 import type { orderCheck } from "../bus/signed.ts";
 import type { RunningHost } from "../live/fleet.ts";
 import { fromBytes, toBytes } from "../live/portable.ts";
@@ -51,7 +51,7 @@ export class Assignment {
     });
     const { bus, timers, notify } = options;
     this.#conveyor = new Conveyor({
-      ...{ bus, timers, subject: up(run), source: `${life}/${randomUUID()}` },
+      ...{ bus, timers, subject: up(run), source: `${life}/${freshName()}` },
       onRefused: (error) => notify(`run ${run}: ${error.message}`),
     });
   }

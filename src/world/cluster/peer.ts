@@ -1,23 +1,14 @@
-/** The way to hosts that cannot be dialled, and cannot dial this one: over the bus, which all of them reach. */
-import type { Bus } from "../bus/contract.ts";
+/** The relays of a host that is a process: it joins the bus over TCP. */
 import type { HostSetup, Relayed } from "../live/protocol.ts";
 import type { Connection } from "../wire/contract.ts";
 import { joinBus } from "./access.ts";
-import { relay } from "./relay.ts";
-
-/** The other end hears of it from the supervisor as this one does. */
-const HELLO_MILLIS = 60_000;
+import { relays } from "./relays.ts";
 
 /** Joins other hosts of a run; the first call joins the bus. */
 export function peerRelay(
-  { host, run, token, version }: HostSetup,
+  setup: HostSetup,
   { servers, seed, tls }: Relayed,
 ): (peer: number) => Promise<Connection> {
-  let bus: Promise<Bus> | undefined;
-  return async (peer) => {
-    const access = { version, seed, tls, insecure: seed === undefined };
-    bus ??= joinBus(servers, `${run} host ${host}`, access);
-    const options = { name: String(host), peer: String(peer), run, token, version };
-    return relay(await bus, { ...options, helloMillis: HELLO_MILLIS });
-  };
+  const access = { version: setup.version, seed, tls, insecure: seed === undefined };
+  return relays(setup, () => joinBus(servers, `${setup.run} host ${setup.host}`, access));
 }

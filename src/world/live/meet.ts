@@ -4,12 +4,13 @@
  * say to each other is relayed. The supervisor tells each whose turn it is.
  */
 import { join } from "node:path";
-import { invariant, PangaeaError } from "../../core/errors.ts";
+import { PangaeaError } from "../../core/errors.ts";
 import type { Connection, Listener } from "../wire/contract.ts";
 import { dial } from "../wire/dial.ts";
 import { listen } from "../wire/listen.ts";
 import type { WireOptions } from "../wire/options.ts";
 import { connectPort } from "../wire/port-connection.ts";
+import { meetRelayed, relayWhenTold } from "./meet-relayed.ts";
 import type { FromHost, HostAddress, HostSetup, Meeting, ToHost } from "./protocol.ts";
 
 /** Introductions wait for the slowest host; the supervisor has its own deadline. */
@@ -43,7 +44,7 @@ export function meet(setup: HostSetup, talk: Talk): Promise<Door> {
   const options = { name: String(host), run, token, version, helloMillis: JOIN_MILLIS };
   if (meeting.kind === "channels") return overChannels(meeting, options, talk);
   if (meeting.kind === "sockets") return overSockets(setup, options, talk);
-  invariant(meeting.kind === "network", "a page has its own way of joining");
+  if (meeting.kind === "relayed") return meetRelayed(talk);
   return overNetwork(meeting, options, talk);
 }
 
@@ -90,22 +91,12 @@ async function overNetwork(
     );
   };
   talk.on("dial", ({ host: other, address }) => reach(other, address));
-  talk.on("relay", ({ host: other }) => {
-    talk.relay(other).then(accept, (error: unknown) =>
-      talk.post({
-        type: "broken",
-        peer: String(other),
-        failure: { ...NO_DETAILS, code: "UNREACHABLE", message: messageOf(error) },
-      }),
-    );
-  });
+  relayWhenTold(talk);
   talk.post({ type: "listening", address: addressOf(listener, advertise) });
   const { dial: others, addresses } = await talk.join();
   for (const other of others) reach(other, addresses[other]);
   return listener;
 }
-
-const NO_DETAILS = { stack: undefined, fix: undefined, issues: undefined };
 
 async function dialled(
   address: HostAddress | undefined,
