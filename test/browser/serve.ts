@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { addressed, COMMON, wrapped } from "./modules.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html",
@@ -12,14 +13,9 @@ const TYPES: Readonly<Record<string, string>> = {
   ".mjs": "text/javascript",
   ".wasm": "application/wasm",
 };
+const OTHER = "application/octet-stream";
 
-const IMPORTS = {
-  "@bufbuild/protobuf/wire": "/node_modules/@bufbuild/protobuf/dist/esm/wire/index.js",
-  zod: "/node_modules/zod/index.js",
-  "onnxruntime-web": "/node_modules/onnxruntime-web/dist/ort.bundle.min.mjs",
-  "onnxruntime-web/webgpu": "/node_modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs",
-};
-const PAGE = `<!doctype html><script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>`;
+const PAGE = "<!doctype html><title>a page</title>";
 
 export interface OpenPage {
   readonly page: Page;
@@ -28,13 +24,19 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
-/** Serves the repository's root on loopback. `flags` are Chromium's. */
-export async function openPage(flags: readonly string[] = []): Promise<OpenPage> {
+/**
+ * Serves the repository's root on loopback. `flags` are Chromium's. `folders` are served under further names:
+ * `{ "/data/": "…/shared/data" }`.
+ */
+export async function openPage(
+  flags: readonly string[] = [],
+  folders: Readonly<Record<string, string>> = {},
+): Promise<OpenPage> {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
     try {
-      const body = path === "/" ? PAGE : await readFile(join(process.cwd(), path));
-      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
+      const body = await contentOf(path, folders);
+      response.writeHead(200, { "content-type": typeOf(path) }).end(body);
     } catch {
       response.writeHead(404).end();
     }
@@ -58,6 +60,23 @@ export async function openPage(flags: readonly string[] = []): Promise<OpenPage>
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+const typeOf = (path: string): string => {
+  if (path === "/") return "text/html";
+  return path.startsWith(COMMON) ? "text/javascript" : (TYPES[extname(path)] ?? OTHER);
+};
+
+async function contentOf(
+  path: string,
+  folders: Readonly<Record<string, string>>,
+): Promise<string | Uint8Array> {
+  if (path === "/") return PAGE;
+  if (path.startsWith(COMMON)) return wrapped(path.slice(COMMON.length));
+  const under = Object.keys(folders).find((name) => path.startsWith(name));
+  const file = under ? join(folders[under]!, path.slice(under.length)) : join(process.cwd(), path);
+  const bytes = await readFile(file);
+  return path.startsWith("/dist/") && path.endsWith(".js") ? addressed(bytes.toString()) : bytes;
 }
 
 async function chromiumPath(): Promise<string> {
