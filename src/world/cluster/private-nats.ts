@@ -12,16 +12,32 @@ export interface PrivateNats {
   close(): Promise<void>;
 }
 
+/** A process that runs nats-server until its standard input ends, and then takes the store away. */
+const GUARD = `
+const { spawn } = require("node:child_process");
+const { rmSync } = require("node:fs");
+const [folder, ...words] = process.argv.slice(1);
+const server = spawn("nats-server", words, { stdio: ["ignore", "ignore", "inherit"] });
+let code = 0;
+server.on("error", (error) => { process.stderr.write(error.message); code = 1; process.exit(code); });
+server.on("exit", () => { rmSync(folder, { recursive: true, force: true }); process.exit(code); });
+process.stdin.on("end", () => server.kill("SIGKILL")).resume();
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
+`;
+
 /** @throws PangaeaError NATS_MISSING where no nats-server is found, or it does not start */
 export async function startNats(): Promise<PrivateNats> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "pangaea-nats-"));
   const words = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder];
-  const child = spawn("nats-server", words, { stdio: ["ignore", "ignore", "pipe"] });
+  // It ends with this process, however that goes: the guard sees the end of its standard input.
+  const guarded = ["-e", GUARD, folder, ...words];
+  const child = spawn(process.execPath, guarded, { stdio: ["pipe", "ignore", "pipe"] });
+  child.stdin.on("error", () => {});
   const close = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
       const gone = once(child, "exit");
-      child.kill("SIGKILL");
+      child.stdin.end();
       await gone;
     }
     await rm(folder, { recursive: true, force: true });
