@@ -6,6 +6,7 @@ import type { RunEvent } from "../../src/core/events.ts";
 import { executeRun, newShared } from "../../src/run/execute.ts";
 import type { RunHost, RunOutcome } from "../../src/run/host.ts";
 import { RunSpec } from "../../src/run/spec.ts";
+import { accountFile, createRoleKey } from "../../src/world/bus/accounts.ts";
 import { freePort, type NatsServer, startNats } from "../world/nats-server.ts";
 
 export const DATA = process.env["PANGAEA_DATA"] ?? "../shared/data";
@@ -16,14 +17,24 @@ export interface WebNats {
   readonly web: string;
 }
 
-/** @param accounts further lines of the configuration */
-export async function webNats(accounts = ""): Promise<WebNats> {
+/** Keys of those who may come, and one that the server does not know. */
+export const KEYS = {
+  coordinator: createRoleKey("coordinator"),
+  node: createRoleKey("node"),
+  stranger: createRoleKey("node"),
+};
+
+export async function webNats(): Promise<WebNats> {
   const port = await freePort();
-  const listener = `websocket { listen: "127.0.0.1:${port}", no_tls: true }\n${accounts}`;
-  return { server: await startNats(() => listener), web: `ws://127.0.0.1:${port}` };
+  const listener = `websocket { listen: "127.0.0.1:${port}", no_tls: true }`;
+  const accounts = accountFile([KEYS.coordinator, KEYS.node]);
+  return {
+    server: await startNats(() => `${listener}\n${accounts}`),
+    web: `ws://127.0.0.1:${port}`,
+  };
 }
 
-/** A few hundred rows of MNIST at two sites. */
+/** A few hundred rows of MNIST and two workers. */
 export const digits = (nats: string, more: Record<string, unknown> = {}): RunSpec =>
   RunSpec.parse({
     version: 1,
@@ -46,22 +57,15 @@ export interface Ran {
   readonly warnings: readonly string[];
 }
 
-export async function run(
-  spec: RunSpec,
-  options: {
-    readonly seed?: string | undefined;
-    readonly onEvent?: (event: RunEvent) => void;
-  } = {},
-): Promise<Ran> {
+export async function run(spec: RunSpec, onEvent?: (event: RunEvent) => void): Promise<Ran> {
   const events: RunEvent[] = [];
   const warnings: string[] = [];
-  const { seed, onEvent } = options;
   const host: RunHost = {
     roots: [DATA],
     exists: async (path) => existsSync(path),
     readFile: (path) => readFile(path),
     threads: 0,
-    cluster: { version: VERSION, seed, insecure: seed === undefined },
+    cluster: { version: VERSION, seed: KEYS.coordinator.seed },
     warn: (text) => warnings.push(text),
     signal: new AbortController().signal,
     onEvent: (event) => {
@@ -71,3 +75,15 @@ export async function run(
   };
   return { events, warnings, outcome: await executeRun(spec, host, newShared()) };
 }
+
+/** The clocks that each worker has finished. */
+export function clocksOf({ events }: Pick<Ran, "events">): Readonly<Record<string, number>> {
+  const clocks: Record<string, number> = {};
+  for (const event of events)
+    if (event.type === "clock") clocks[event.node] = Math.max(clocks[event.node] ?? 0, event.clock);
+  return clocks;
+}
+
+/** The judgement of the end. */
+export const judged = ({ events }: Ran) =>
+  events.flatMap((event) => (event.type === "evaluation" && event.final ? [event.metrics] : []))[0];

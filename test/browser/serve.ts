@@ -19,6 +19,8 @@ const PAGE = "<!doctype html><title>a page</title>";
 
 export interface OpenPage {
   readonly page: Page;
+  /** Another tab. */
+  another(): Promise<Page>;
   /** What the page's console said. */
   readonly said: string[];
   close(): Promise<void>;
@@ -47,13 +49,17 @@ export async function openPage(
     executablePath: await chromiumPath(),
     args: ["--no-sandbox", ...flags],
   });
-  const page = await browser.newPage();
   const said: string[] = [];
-  page.on("console", (message) => said.push(message.text()));
-  page.on("pageerror", (error) => said.push(String(error)));
-  await page.goto(`http://127.0.0.1:${port}/`);
+  const another = async (): Promise<Page> => {
+    const page = await browser.newPage();
+    page.on("console", (message) => said.push(message.text()));
+    page.on("pageerror", (error) => said.push(String(error)));
+    await page.goto(`http://127.0.0.1:${port}/`);
+    return page;
+  };
   return {
-    page,
+    page: await another(),
+    another,
     said,
     close: async () => {
       await browser.close();
