@@ -7,13 +7,15 @@
 import { nkeys } from "@nats-io/nats-core";
 import { decodeText } from "./frame.ts";
 import { MEMBERS } from "./membership.ts";
+import { RUNS } from "./names.ts";
 
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
  * (`pangaea.down.…`), says things (`pangaea.up.…`), speaks with its peers where it cannot reach them directly
  * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry
  * among the members, whose bucket it may make, and reads buckets.
- * `observer` only reads.
+ * `observer` only reads: it hears what nodes say and answers nothing, neither by a reply nor in the place of whoever serves
+ * a subject; and not the records of runs, which hold the token of the data plane.
  */
 export const BUS_ROLES = ["coordinator", "node", "observer"] as const;
 export type BusRole = (typeof BUS_ROLES)[number];
@@ -21,6 +23,10 @@ export type BusRole = (typeof BUS_ROLES)[number];
 interface Permissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** Exceptions; for `subscribe` "subject queue". */
+  readonly deny?: { readonly publish: readonly string[]; readonly subscribe: readonly string[] };
+  /** May answer what it is asked. */
+  readonly answers: boolean;
 }
 
 /** In the client's own domain, and in that of another site. */
@@ -38,6 +44,7 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
   coordinator: {
     publish: ["pangaea.>", "$KV.>", "$JS.API.STREAM.CREATE.*", ...READ_BUCKETS, "$JS.*.API.>"],
     subscribe: ["pangaea.>"],
+    answers: true,
   },
   node: {
     publish: [
@@ -48,8 +55,17 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
       ...READ_BUCKETS,
     ],
     subscribe: ["pangaea.down.>", "pangaea.peer.>"],
+    answers: true,
   },
-  observer: { publish: READ_BUCKETS, subscribe: ["pangaea.up.>"] },
+  observer: {
+    publish: READ_BUCKETS,
+    subscribe: ["pangaea.up.>"],
+    deny: {
+      publish: inDomains([`STREAM.MSG.GET.KV_${RUNS}`, `CONSUMER.CREATE.KV_${RUNS}`]),
+      subscribe: ["pangaea.up.> >"],
+    },
+    answers: false,
+  },
 };
 
 export interface RoleKey {
@@ -69,14 +85,16 @@ export function createRoleKey(role: BusRole): RoleKey {
 /** The account file: `include` it in the server's configuration. Holds public keys only. */
 export function accountFile(keys: readonly Pick<RoleKey, "role" | "publicKey">[]): string {
   const users = keys.map(({ role, publicKey }) => {
-    const { publish, subscribe } = PERMISSIONS[role];
+    const { publish, subscribe, deny, answers } = PERMISSIONS[role];
     const list = (subjects: readonly string[]): string => JSON.stringify(subjects);
+    const but = (subjects: readonly string[] | undefined): string =>
+      subjects === undefined ? "" : `, deny: ${list(subjects)}`;
+    const responses = answers ? `\n          allow_responses: { max: 1, expires: "10m" }` : "";
     return `      { # ${role}
         nkey: ${publicKey}
         permissions: {
-          publish: { allow: ${list(publish)} }
-          subscribe: { allow: ${list([...subscribe, `_INBOX_${publicKey}.>`])} }
-          allow_responses: { max: 1, expires: "10m" }
+          publish: { allow: ${list(publish)}${but(deny?.publish)} }
+          subscribe: { allow: ${list([...subscribe, `_INBOX_${publicKey}.>`])}${but(deny?.subscribe)} }${responses}
         }
       }`;
   });

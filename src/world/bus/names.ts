@@ -4,6 +4,9 @@
  */
 import { badName } from "./errors.ts";
 
+/** The bucket of runs' records (cluster/record.ts). */
+export const RUNS = "runs";
+
 const LONGEST = 250;
 /** As NATS allows in keys: no wildcard, no space, no empty word. */
 const WORDS = /^[\w/=-]+(?:\.[\w/=-]+)*$/;

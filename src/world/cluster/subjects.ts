@@ -2,8 +2,8 @@
 
 /** Leases of runs; `pangaea node` of a run's coordinator holds one. */
 export const LEASES = "leases";
-/** What there is to know of a run, for whoever coordinates it next. */
-export const RUNS = "runs";
+/** What there is to know of a run, for whoever coordinates it next; permissions of roles name it, too. */
+export { RUNS } from "../bus/names.ts";
 
 /** Where an agent is asked for something, whatever the run. */
 export const door = (agent: string): string => `pangaea.down.${agent}`;
