@@ -127,12 +127,21 @@ class Agent {
     const known = this.#assignments.get(run);
     const check = this.#checks.get(run) ?? orderCheck(key, { run, role: COORDINATOR });
     const wanted = decodeJson(check(subject, order)) as Reserve;
+    this.#remember(run, check);
     if (wanted.life !== this.#life) return refused("it was asked for in an earlier life");
     if (known) return { type: "reserved" };
     const why = this.#unwilling(run);
     if (why !== undefined) return refused(why);
     await this.#assign(run, check);
     return { type: "reserved" };
+  }
+
+  /** Also of a run that is refused: the same order must not be obeyed when there is a place again. */
+  #remember(run: string, check: ReturnType<typeof orderCheck>): void {
+    this.#checks.delete(run);
+    this.#checks.set(run, check);
+    const [oldest] = this.#checks.keys();
+    if (this.#checks.size > REMEMBERED && oldest !== undefined) this.#checks.delete(oldest);
   }
 
   #unwilling(run: string): string | undefined {
@@ -147,9 +156,6 @@ class Agent {
     const { notify, once } = this.#options;
     const assignment = new Assignment(run, this.#life, check, this.#options);
     this.#assignments.set(run, assignment);
-    this.#checks.set(run, check);
-    const [oldest] = this.#checks.keys();
-    if (this.#checks.size > REMEMBERED && oldest !== undefined) this.#checks.delete(oldest);
     assignment.over.then(
       () => {
         this.#assignments.delete(run);
