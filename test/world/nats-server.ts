@@ -29,6 +29,8 @@ export interface NatsServer {
   readonly port: number;
   readonly url: string;
   readonly folder: string;
+  /** What it has said so far. */
+  log(): string;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
   /** Starts it anew on the same port and files. */
@@ -59,8 +61,12 @@ export async function startNats(
       : `jetstream { store_dir: "${join(folder, "js")}"\n${domain} }`;
   writeFileSync(file, `listen: "127.0.0.1:${port}"\n${store}\n${config(folder)}\n`);
   let child: ChildProcess | undefined;
+  let log = "";
   const start = async (): Promise<void> => {
     child = spawn(program, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr?.on("data", (data: Buffer) => {
+      log += data.toString();
+    });
     await ready(child);
   };
   const kill = async (): Promise<void> => {
@@ -73,6 +79,7 @@ export async function startNats(
   return {
     port,
     folder,
+    log: () => log,
     url: `${options.scheme ?? "nats"}://127.0.0.1:${port}`,
     kill,
     restart: start,
