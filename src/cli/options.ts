@@ -86,8 +86,11 @@ export const withResume = (command: Command): Command =>
 
 export const withNode = (command: Command): Command =>
   withCluster(withCommon(command))
-    .requiredOption("--site <name>", "the site where this machine stands")
-    .option("--roles <roles>", "what it runs: worker, server", list, ["worker", "server"])
+    .option("--site <name>", "the site where this machine stands (coordinators need none)")
+    .option("--roles <roles>", "worker, server, coordinator (stands by)", list, [
+      "worker",
+      "server",
+    ])
     .option("--name <id>", "of the agent (default: from site, machine and process)")
     .option("--listen <address>", "host[:port] for other hosts (default: 127.0.0.1)")
     .option("--advertise <address>", "host[:port] that others dial, if it is not that")

@@ -36,7 +36,7 @@ export async function clusterStage(
     const led = await leadRun({
       ...placeOf(host, nats, domain, given),
       ...{ title: spec.name, spec, wanted },
-      waitMicros: waitSeconds * 1e6,
+      ...{ waitMicros: waitSeconds * 1e6, leaseMicros: world.leaseSeconds * 1e6 },
       place: place && starter(place, wanted.nodes, { nats, domain, access: given }, host),
     });
     const stage = stageOf(spec, world, led);

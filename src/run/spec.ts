@@ -116,6 +116,8 @@ export const ClusterWorldSpec = z.strictObject({
   place: PlaceSpec.optional(),
   /** How long the run waits for its agents. */
   waitSeconds: z.number().positive().default(600),
+  /** A coordinator that was silent for so long is replaced, where another stands by or is asked to. */
+  leaseSeconds: z.number().positive().default(6),
 });
 export type ClusterWorldSpec = z.infer<typeof ClusterWorldSpec>;
 

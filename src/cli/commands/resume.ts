@@ -2,14 +2,13 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { RunHost } from "../../run/host.ts";
-import { resumeRun, takeAbandoned } from "../../run/live-cluster.ts";
+import { takeAbandoned } from "../../run/live-cluster.ts";
 import { DEFAULT_NATS } from "../../world/cluster/access.ts";
 import { clusterAccess } from "../cluster.ts";
-import type { Engine } from "../engine.ts";
 import { dataRoots } from "../folders.ts";
 import type { Io } from "../io.ts";
+import { leadSession } from "../lead.ts";
 import type { ResumeOptions } from "../options.ts";
-import { runSession } from "../session.ts";
 import { conclude } from "./run.ts";
 
 export async function resumeCommand(run: string, options: ResumeOptions, io: Io): Promise<number> {
@@ -27,13 +26,7 @@ export async function resumeCommand(run: string, options: ResumeOptions, io: Io)
   const release = io.onInterrupt(() => controller.abort());
   io.err(`waiting until nobody leads ${run}\n`);
   const { spec, taken } = await takeAbandoned({ run, nats, domain }, host).finally(release);
-  const engine: Engine = {
-    executeRun: (_, own) => resumeRun(spec, taken, own),
-    executeCompare: async () => [],
-  };
-  const entry = { name: spec.name, spec, origins: {}, locate: <T>(issue: T): T => issue };
-  const result = await runSession(io, engine, {
-    ...{ name: spec.name, entries: [entry], compare: false, seeds: [] },
+  const result = await leadSession(spec, taken, io, {
     ...{ roots, threads, cluster, out: options.out, quiet: options.json === true },
   });
   return conclude(result, options, io);

@@ -3,8 +3,9 @@
  * an earlier leader, and in the run's record, which only the latest leader can write.
  */
 import { randomBytes } from "node:crypto";
+import { PangaeaError } from "../../core/errors.ts";
 import { Scope } from "../../core/scope.ts";
-import { type Micros, SECOND } from "../../core/units.ts";
+import type { Micros } from "../../core/units.ts";
 import type { Bus } from "../bus/contract.ts";
 import { acquireLease, type Lease } from "../bus/lease.ts";
 import { realTimers, type Timers } from "../bus/timers.ts";
@@ -31,6 +32,8 @@ export interface LeadOptions extends Place {
   readonly wanted: Omit<Wanted, "version">;
   /** How long to wait for agents. */
   readonly waitMicros: Micros;
+  /** Without a renewal for so long, another may lead the run. */
+  readonly leaseMicros: Micros;
   /** Starts the agents of the run, where they are not there; the answer takes them back. */
   readonly place?: ((run: string, scope: Scope) => Promise<() => Promise<void>>) | undefined;
 }
@@ -49,18 +52,15 @@ export interface Led {
 /** The label by which a run knows the agents that were started for it. */
 export const FOR_RUN = "run";
 
-/** Without a renewal for so long, another may lead the run. */
-const LEASE: Micros = 6 * SECOND;
-
 const secret = (bytes: number): string => randomBytes(bytes).toString("hex");
 
 /** Leads a new run: takes its lease, and waits until the agents that it needs are reserved. */
 export async function leadRun(options: LeadOptions): Promise<Led> {
-  const { access, title, wanted } = options;
+  const { access, title, wanted, leaseMicros } = options;
   const run = `${asWord(title).toLowerCase().slice(0, 40)}-${secret(4)}`;
   const leading = await Leading.open(run, options);
   try {
-    await leading.take();
+    await leading.take(leaseMicros);
     const { seed } = signingKey(access);
     const token = secret(16);
     const fleet = await leading.fleet({ seed, token });
@@ -69,7 +69,7 @@ export async function leadRun(options: LeadOptions): Promise<Led> {
     const crew = await leading.muster({ ...wanted, labels, version: access.version }, options);
     const records = await leading.write({
       ...{ run, spec: options.spec, token, hostOf: crew.hostOf, agents: crew.agents },
-      ...{ phase: "starting", goAt: [], members: [] },
+      ...{ phase: "starting", goAt: [], members: [], leaseMicros },
       seed: access.seed === undefined ? seed : undefined,
     });
     return leading.led(crew, fleet, records);
@@ -84,6 +84,10 @@ export interface Taken {
   readonly record: RunRecord;
   /** @param nodes of the run, as its experiment is planned. */
   lead(nodes: Wanted["nodes"], labels: Wanted["labels"]): Promise<Led>;
+  /** Gives its agents back: the run is over. */
+  giveUp(): Promise<void>;
+  /** Hands the run on, whose hosts go on meanwhile; one that is being ended is ended. */
+  leave(): void;
   close(): Promise<void>;
 }
 
@@ -95,19 +99,27 @@ export async function takeRun(run: string, place: Place): Promise<Taken | undefi
   const leading = await Leading.open(run, place);
   try {
     const known = await leading.read();
-    if (known && known.phase !== "over") await leading.take();
+    if (known && known.phase !== "over") await leading.take(known.leaseMicros);
     const record = await leading.read();
     if (!record || record.phase === "over") {
       await leading.close();
       return undefined;
     }
+    const { token, agents, hostOf } = record;
+    const seed = record.seed ?? signingKey(place.access).seed;
+    const fleetOf = () => leading.fleet({ seed, token, attach: true });
     return {
       record,
       close: () => leading.close(),
+      leave: () => leading.leave(),
+      giveUp: async () => {
+        const fleet = await fleetOf();
+        await leading.write({ ...record, phase: "over" });
+        for (const agent of agents) fleet.release(agent);
+        await fleet.close();
+      },
       lead: async (nodes, labels) => {
-        const { token, agents, hostOf } = record;
-        const seed = record.seed ?? signingKey(place.access).seed;
-        const fleet = await leading.fleet({ seed, token, attach: true });
+        const fleet = await fleetOf();
         const crew: Crew = { agents, hostOf };
         fleet.take(crew, { nodes, labels, version: place.access.version });
         return leading.led(crew, fleet, await leading.write(record));
@@ -128,11 +140,15 @@ class Leading {
   readonly #scope = new Scope();
   readonly #lost: Promise<Error>;
   #lose: (error: Error) => void = () => {};
+  #loss: Error | undefined;
   #roster: Roster | undefined;
   #lease: Lease | undefined;
   #records: RunRecords | undefined;
   #fleet: ClusterFleet | undefined;
   #takeBack: () => Promise<void> = async () => {};
+  /** Another is to go on with the run. */
+  #left = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(run: string, bus: Bus, place: Place) {
     this.#run = run;
@@ -140,8 +156,10 @@ class Leading {
     this.#place = place;
     this.#lost = new Promise((resolve) => {
       this.#lose = (error) => {
+        // Nothing more is ordered from here; then who waits for it hears of it, then hosts count as lost.
+        this.#loss = error;
+        this.#fleet?.silence();
         resolve(error);
-        // Who waits for it hears of it first.
         setImmediate(() => this.#fleet?.abandon());
       };
     });
@@ -154,10 +172,10 @@ class Leading {
   }
 
   /** Waits until the lease is free. */
-  async take(): Promise<void> {
+  async take(durationMicros: Micros): Promise<void> {
     const kv = await this.#bus.kv(LEASES, { domain: this.#place.domain });
     const holder = `${this.#run} ${secret(4)}`;
-    const options = { timers: this.#timers, holder, durationMicros: LEASE };
+    const options = { timers: this.#timers, holder, durationMicros };
     this.#lease = await acquireLease(kv, this.#run, options, this.#scope);
     this.#lease.ended.then(
       (error) => {
@@ -183,6 +201,7 @@ class Leading {
 
   async fleet(own: Pick<ClusterFleetOptions, "seed" | "token" | "attach">): Promise<ClusterFleet> {
     const { access, domain, tell } = this.#place;
+    if (this.#loss) throw this.#loss;
     this.#roster = await Roster.open(this.#bus, this.#timers, domain);
     this.#fleet = new ClusterFleet({
       ...{ bus: this.#bus, timers: this.#timers, run: this.#run, epoch: this.#lease!.epoch },
@@ -217,13 +236,28 @@ class Leading {
 
   led(crew: Crew, fleet: ClusterFleet, records: RunRecords): Led {
     const close = async (): Promise<void> => {
-      if (this.#lease?.held()) await records.change({ phase: "over" }).catch(() => {});
+      if (this.#lease?.held() && !this.#left)
+        await records.change({ phase: "over" }).catch(() => {});
       await this.close();
     };
     return { run: this.#run, crew, fleet, records, lost: this.#lost, close };
   }
 
-  async close(): Promise<void> {
+  /** Hands the run on, unless it is being ended. */
+  leave(): void {
+    if (this.#fleet?.stopping) return;
+    this.#left = true;
+    this.#lose(
+      new PangaeaError("LEASE_LOST", `this coordinator leaves run ${this.#run} to another`),
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#takeBack();
     this.#scope.cancel("the run is over");
     this.#roster?.close();

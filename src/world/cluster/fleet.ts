@@ -53,6 +53,8 @@ const LONGEST_SEARCH: Micros = 30 * SECOND;
 const PING: Micros = 2 * SECOND;
 const PINGS = 8;
 const DIAL_MILLIS = 10_000;
+/** An agent that was not used is told so in this time, or finds out by itself. */
+const FAREWELL: Micros = 2 * SECOND;
 /** Between the two askings after which nobody answers for an agent. */
 const DOUBT: Micros = 300 * MILLISECOND;
 /** A host that was to be ended is believed to be so. */
@@ -150,6 +152,10 @@ export class ClusterFleet implements Fleet {
     if (!agent) throw new PangaeaError("HOST_FAILED", `there is no agent for host ${host}`);
     const hand = new Hand(agent, this.#conveyor(agent), this.#options, onMessage);
     this.#hands.set(lifeOf(agent), hand);
+    if (this.#closed) {
+      hand.lost("its run is led from elsewhere");
+      return hand;
+    }
     hand.ended.then(
       () => {
         if (!this.#closed) this.#search(host);
@@ -168,9 +174,20 @@ export class ClusterFleet implements Fleet {
     return hand;
   }
 
+  /** The run is being ended. */
+  get stopping(): boolean {
+    return [...this.#hands.values()].some(({ stopping }) => stopping);
+  }
+
   /** Gives no more orders: another leads the run, whose hosts go on. */
-  abandon(): void {
+  silence(): void {
     this.#closed = true;
+    for (const hand of this.#hands.values()) hand.silence();
+  }
+
+  /** All hosts count as lost, as far as this coordinator is concerned. */
+  abandon(): void {
+    this.silence();
     for (const hand of this.#hands.values()) hand.lost("another coordinator leads the run");
   }
 
@@ -178,7 +195,7 @@ export class ClusterFleet implements Fleet {
     this.#closed = true;
     for (const hand of this.#hands.values()) hand.order({ type: "release" });
     await Promise.all([...this.#hands.values()].map((hand) => hand.close()));
-    for (const conveyor of this.#farewells) conveyor.close();
+    await Promise.all(this.#farewells.map((conveyor) => this.#said(conveyor)));
     this.#deaf?.();
     this.#hearing?.close();
   }
@@ -219,6 +236,10 @@ export class ClusterFleet implements Fleet {
     });
   }
 
+  #said(conveyor: Conveyor): Promise<void> {
+    return emptied(conveyor, FAREWELL, this.#options.timers);
+  }
+
   #changed(event: MemberEvent): void {
     const hand = this.#hands.get(lifeOf(event.member));
     if (event.type === "suspected") hand?.check();
@@ -239,6 +260,7 @@ class Hand implements RunningHost {
   readonly #onMessage: (message: FromHost) => void;
   #end: (end: HostEnd) => void = () => {};
   #over = false;
+  #stopping = false;
   #pid: number | undefined;
   #reading: ClockReading | undefined;
   #desk: Connection | undefined;
@@ -269,6 +291,11 @@ class Hand implements RunningHost {
     return this.#over;
   }
 
+  /** It was told to end the run. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
   get pid(): number | undefined {
     return this.#pid;
   }
@@ -278,7 +305,9 @@ class Hand implements RunningHost {
   }
 
   post(message: ToHost): void {
-    if (!this.#over) this.order({ type: "to", message });
+    if (this.#over) return;
+    this.#stopping ||= message.type === "stop";
+    this.order({ type: "to", message });
   }
 
   kill(): void {
@@ -298,6 +327,10 @@ class Hand implements RunningHost {
     else if (this.#held) this.#held.push(said.message);
     else if (said.message.type === "listening") this.#meet(said.message);
     else this.#onMessage(said.message);
+  }
+
+  silence(): void {
+    this.#conveyor.close();
   }
 
   lost(how: string): void {
@@ -326,13 +359,7 @@ class Hand implements RunningHost {
   async close(): Promise<void> {
     const { timers } = this.#options;
     await this.#desk?.close();
-    let stop = (): void => {};
-    const late = new Promise<void>((resolve) => {
-      stop = timers.after(ANSWER, resolve);
-    });
-    await Promise.race([this.#conveyor.empty(), late]);
-    stop();
-    this.#conveyor.close();
+    await emptied(this.#conveyor, ANSWER, timers);
   }
 
   async #checked(): Promise<void> {
@@ -382,4 +409,15 @@ class Hand implements RunningHost {
     this.#desk = connection;
     attendDesk(connection, this.#onMessage);
   }
+}
+
+/** Closes a conveyor when all was acknowledged, or some time is over. */
+async function emptied(conveyor: Conveyor, micros: Micros, timers: Timers): Promise<void> {
+  let stop = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    stop = timers.after(micros, resolve);
+  });
+  await Promise.race([conveyor.empty(), late]);
+  stop();
+  conveyor.close();
 }

@@ -7,7 +7,7 @@ import type { HostEnd } from "../live/fleet.ts";
 import type { FromHost, ToHost } from "../live/protocol.ts";
 
 /** The role that orders are signed for. */
-export const COORDINATOR = "coordinator";
+export const COORDINATOR = "coordinator" as const;
 
 /** At an agent's door, signed: keep a place for the run. */
 export interface Reserve {

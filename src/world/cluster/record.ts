@@ -28,6 +28,8 @@ export interface RunRecord {
   readonly goAt: readonly Micros[];
   /** Who has come and gone. */
   readonly members: readonly MemberChange[];
+  /** Without a renewal for so long, another may lead the run. */
+  readonly leaseMicros: Micros;
 }
 
 interface Stored {
@@ -104,6 +106,9 @@ export class RunRecords {
     }
   }
 }
+
+/** The record in what a watcher of the bucket hears. */
+export const recordIn = (value: Uint8Array): RunRecord => (decodeJson(value) as Stored).record;
 
 async function stored(
   kv: KeyValue,

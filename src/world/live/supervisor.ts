@@ -150,7 +150,8 @@ export class Supervisor {
     await this.#until(() => this.#members.every(known) || machineMicros() >= late, late);
     for (const member of this.#members)
       if (!known(member)) this.#over(member, "silence: it did not say where it stands", []);
-    const there = this.#members.find(({ state }) => state === "joined");
+    // Of those that have stopped there are still the copies.
+    const there = this.#members.find(({ state }) => /^(joined|stopped)$/.test(state));
     const instant = there && goAt[there.index];
     if (instant === undefined) throw new PangaeaError("HOST_LOST", "no host of the run is left");
     this.#startedAt = instant - (there?.running.clock?.() ?? SAME_CLOCK).offsetMicros;
@@ -257,6 +258,8 @@ export class Supervisor {
         return;
       case "warning":
         this.#options.warn?.(message.text);
+        return;
+      case "bus":
         return;
       default:
         message satisfies never;
