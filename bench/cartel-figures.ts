@@ -9,7 +9,7 @@
  * Adaptation is that of src/run/stream-measures.ts: batches from a shift until the moving error is within two points of
  * its later stable level. `--curve` prints the mean error from 5 batches before a shift to 30 after. `faster` divides the mean of isolated learning by that of the row, seed by seed.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { executeRun, newShared } from "../src/run/execute.ts";
 import { moduleSource } from "../src/run/file/source.ts";
 import { resolveRun } from "../src/run/load.ts";
@@ -17,9 +17,11 @@ import { compareRow } from "../src/run/rows.ts";
 import {
   adaptationOf,
   errorOf,
+  isLong,
   type StreamMeasures,
   segmentsOf,
 } from "../src/run/stream-measures.ts";
+import type { SiteStreamView } from "../src/run/stream-view.ts";
 import { applyEvent, emptyView } from "../src/run/view.ts";
 import { nslKdd } from "../test/data/streams-sources.ts";
 import { machine } from "./harness.ts";
@@ -32,8 +34,11 @@ const listed = (name: string, otherwise: string): string[] => option(name, other
 const DATA = option("data", process.env["PANGAEA_DATA"] ?? "../shared/data");
 const SEEDS = Number(option("seeds", "5"));
 const SITES = Number(option("sites", "10"));
-const BATCHES = Number(option("batches", "300"));
-const BATCH = Number(option("batch", "50"));
+const BATCHES = Number(option("batches", "600"));
+const BATCH = Number(option("batch", "10"));
+const AT = Number(option("at", "200"));
+const PERIOD = Number(option("period", "150"));
+const JSON_OUT = option("json", "");
 const CARTEL = JSON.parse(option("cartel", "{}")) as object;
 
 const SETS: Record<string, { readonly data: object; readonly classes: number }> = {
@@ -53,10 +58,10 @@ const MODELS: Record<string, object> = {
 };
 
 const WORKLOADS: Record<string, object> = {
-  introduction: { kind: "introduction", at: 100, targets: 5, donors: 3 },
-  fluctuation: { kind: "fluctuation", at: 100, period: 50, targets: 5, donors: 3 },
-  gradual: { kind: "gradual", at: 100, span: 50, targets: 5, donors: 3 },
-  swap: { kind: "swap", at: 100 },
+  introduction: { kind: "introduction", at: AT, targets: 5, donors: 3 },
+  fluctuation: { kind: "fluctuation", at: AT, period: PERIOD, targets: 5, donors: 3 },
+  gradual: { kind: "gradual", at: AT, span: 50, targets: 5, donors: 3 },
+  swap: { kind: "swap", at: AT },
   stationary: { kind: "stationary" },
 };
 
@@ -73,6 +78,10 @@ const [BEFORE, AFTER] = [5, 30];
 
 interface Row extends StreamMeasures {
   readonly wanBytes: number;
+  /** Batches to adapt to a class that comes for the first time, again, and to one that goes; NaN where none did. */
+  readonly firstComes: number;
+  readonly comesAgain: number;
+  readonly goes: number;
   /** Batches to adapt, of each shift. */
   readonly adaptations: readonly number[];
   /** Mean error at each batch around the shifts. */
@@ -134,6 +143,7 @@ async function once(
   return {
     ...row.streams!,
     wanBytes: row.wanBytes,
+    ...comings(sites),
     adaptations: shifts.map(({ site, segment }) => adaptationOf(site, segment).batches),
     curve: Array.from({ length: BEFORE + AFTER }, (_, i) => {
       const errors = shifts.map(({ site, segment: { from } }) => {
@@ -145,13 +155,32 @@ async function once(
   };
 }
 
+/** Of fluctuation every second shift is a class that goes. */
+function comings(sites: readonly SiteStreamView[]) {
+  const of = (fits: (turn: number) => boolean): number => {
+    const took = sites.flatMap((site) =>
+      segmentsOf(site)
+        .filter((segment, turn) => fits(turn) && isLong(site, segment))
+        .map((segment) => adaptationOf(site, segment).batches),
+    );
+    return took.reduce((all, batches) => all + batches, 0) / took.length;
+  };
+  return {
+    firstComes: of((turn) => turn === 0),
+    comesAgain: of((turn) => turn > 0 && turn % 2 === 0),
+    goes: of((turn) => turn % 2 === 1),
+  };
+}
+
 interface Spread {
   readonly mean: number;
   readonly deviation: number;
 }
 
 function spread(values: readonly (number | null)[]): Spread {
-  const known = values.filter((value): value is number => value !== null);
+  const known = values.filter(
+    (value): value is number => value !== null && !Number.isNaN(value),
+  );
   const mean = known.reduce((all, value) => all + value, 0) / known.length;
   const square = known.reduce((all, value) => all + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(square / Math.max(1, known.length - 1)) };
@@ -168,8 +197,10 @@ const HEAD = [
   "error, %",
   "after shifts, %",
   "adapted, %",
-  "adapts in, batches",
-  "faster than isolated",
+  "first adapts in",
+  "faster",
+  "again",
+  "faster",
   "requests : accepted",
   "false a 1,000",
   "WAN kB",
@@ -193,8 +224,14 @@ for (const set of listed("set", "mnist,nsl-kdd"))
       const betweens = listed("between", "cartel,none,centralize");
       for (const between of betweens) {
         const of: Row[] = [];
-        for (let seed = 1; seed <= SEEDS; seed++)
-          of.push(await once(set, model, workload, between, seed));
+        for (let seed = 1; seed <= SEEDS; seed++) {
+          const row = await once(set, model, workload, between, seed);
+          of.push(row);
+          if (JSON_OUT) {
+            const what = { set, model, workload, between, seed, batch: BATCH, batches: BATCHES };
+            appendFileSync(JSON_OUT, `${JSON.stringify({ ...what, ...row })}\n`);
+          }
+        }
         rows.set(between, of);
       }
       if (process.argv.includes("--curve"))
@@ -208,11 +245,19 @@ for (const set of listed("set", "mnist,nsl-kdd"))
       for (const [between, of] of rows) {
         const alone = rows.get("none");
         // A site that adapts within the batch of the shift itself counts as one batch.
-        const faster = of.map(({ adaptationBatches }, i) =>
-          adaptationBatches === null
-            ? null
-            : (alone?.[i]?.adaptationBatches ?? Number.NaN) / Math.max(1, adaptationBatches),
-        );
+        const faster = (batches: (row: Row) => number) =>
+          text(
+            spread(
+              of.map((row, i) => {
+                const ratio = alone?.[i] && batches(alone[i]) / Math.max(1, batches(row));
+                return Number.isNaN(ratio ?? Number.NaN) ? null : (ratio ?? null);
+              }),
+            ),
+            1,
+            "x",
+          );
+        const first = ({ firstComes }: Row) => firstComes;
+        const again = ({ comesAgain }: Row) => comesAgain;
         const share = (pick: (row: Row) => number | null): string =>
           text(spread(of.map((row) => (pick(row) === null ? null : 100 * pick(row)!))), 1);
         line([
@@ -223,8 +268,10 @@ for (const set of listed("set", "mnist,nsl-kdd"))
           share((row) => row.error),
           share((row) => row.errorAfterShifts),
           share((row) => row.adapted),
-          text(spread(of.map((row) => row.adaptationBatches)), 1),
-          text(spread(faster), 1, "x"),
+          text(spread(of.map(first)), 1),
+          faster(first),
+          text(spread(of.map(again)), 1),
+          faster(again),
           `${text(spread(of.map((row) => row.requests)), 1)} : ${text(spread(of.map((row) => row.accepted)), 1)}`,
           text(spread(of.map((row) => row.falseRequestsPer1000)), 2),
           text(spread(of.map((row) => row.wanBytes / 1e3)), 1),

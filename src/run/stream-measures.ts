@@ -2,26 +2,31 @@
  * Measures of runs on streams, from what their sites showed. Definitions (docs/glossary.md):
  *
  * - *error* of some batches: wrong predictions over examples, each batch predicted before it was learned (prequential).
- * - *moving error* at a batch: the error of `WINDOW` batches that begin with it. A window that looks ahead adds no lag:
- *   what it says of a batch does not depend on what was before a shift.
+ * - *moving error* at a batch: the error of the batches that begin with it and together hold `WINDOW` examples. A window
+ *   that looks ahead adds no lag: what it says of a batch does not depend on what was before a shift. It is as many
+ *   examples whatever the size of a batch, so that chance (one point at an error of 5 %) decides no more with small ones.
  * - the *segment* of a shift: from its batch to the next shift of the site, or to the end of the stream.
  * - the *stable level* of a segment: the error of its last half.
- * - *adaptation*: batches from the shift until the moving error is within `MARGIN` of the stable level. A segment whose
- *   error still falls (its last quarter is better than the one before by more than the margin and twice the standard error
- *   of that difference) has not adapted: its whole length counts, and the share of adapted shifts says so.
+ * - *adaptation*: batches from the shift until the moving error is within `MARGIN` of the stable level. A long window would
+ *   swallow a short and high peak, and call a site adapted that has not yet noticed; so no beginning of the window may
+ *   be above that limit by more than chance (`CLEARLY` standard errors) either. A segment whose error still falls
+ *   (its last quarter is better than the one before by more than the margin and twice the standard error of that
+ *   difference) has not adapted: its whole length counts, and the share of adapted shifts says so.
  * - a *false request*: one with no shift at its site in the `CAUSE` batches before it.
  */
 import type { SiteStreamView, StreamsView } from "./stream-view.ts";
 
-/** Batches of a moving error. */
-export const WINDOW = 10;
+/** Examples of a moving error, at least. */
+export const WINDOW = 500;
 /** Two points of error. */
 export const MARGIN = 0.02;
+/** Standard errors above the limit that are no chance. */
+const CLEARLY = 2;
 /** Batches after a shift over which the error after shifts is taken. */
 export const AFTER = 50;
 /** Batches for which a shift is the cause of requests. */
 export const CAUSE = 100;
-/** Shorter segments say nothing of adaptation. */
+/** Examples: shorter segments say nothing of adaptation. */
 const SHORTEST = 2 * WINDOW;
 
 export interface StreamMeasures {
@@ -86,21 +91,39 @@ export function adaptationOf(site: SiteStreamView, { from, to }: Segment): Adapt
   const quarter = Math.floor((to - from) / 4);
   const stable = errorOf(site, to - 2 * quarter, to);
   const falling = errorOf(site, to - 2 * quarter, to - quarter) - errorOf(site, to - quarter, to);
-  const examples = site.examples.slice(to - quarter, to).reduce((all, count) => all + count, 0);
-  const chance = Math.sqrt((2 * stable * (1 - stable)) / examples);
+  const chance = Math.sqrt((2 * stable * (1 - stable)) / examplesOf(site, to - quarter, to));
   if (falling > MARGIN + 2 * chance) return { batches: to - from, stable, adapted: false };
-  for (let batch = from; batch < to; batch++) {
-    // Near the end the window is what is left of the segment.
-    const moving = errorOf(site, batch, Math.min(to, batch + WINDOW));
-    if (moving <= stable + MARGIN) return { batches: batch - from, stable, adapted: true };
-  }
+  for (let batch = from; batch < to; batch++)
+    if (isWithin(site, { from: batch, to }, stable + MARGIN))
+      return { batches: batch - from, stable, adapted: true };
   return { batches: to - from, stable, adapted: false };
 }
+
+/** Whether the window at `from` is within the limit, and no beginning of it clearly above. */
+function isWithin(site: SiteStreamView, { from, to }: Segment, limit: number): boolean {
+  let errors = 0;
+  let examples = 0;
+  // Near the end the window is what is left of the segment.
+  for (let batch = from; batch < to && examples < WINDOW; batch++) {
+    errors += site.errors[batch]!;
+    examples += site.examples[batch]!;
+    const chance = Math.sqrt((limit * (1 - limit)) / examples);
+    if (errors / examples > limit + CLEARLY * chance) return false;
+  }
+  return errors <= limit * examples;
+}
+
+const examplesOf = (site: SiteStreamView, from: number, to: number): number =>
+  sum(site.examples.slice(from, to));
+
+/** Whether a segment is long enough to say something of adaptation. */
+export const isLong = (site: SiteStreamView, { from, to }: Segment): boolean =>
+  examplesOf(site, from, to) >= SHORTEST;
 
 export function measureStreams({ sites, centreFlops }: StreamsView): StreamMeasures {
   const all = [...sites.values()];
   const shifted = all.flatMap((site) => segmentsOf(site).map((segment) => ({ site, segment })));
-  const judged = shifted.filter(({ segment: { from, to } }) => to - from >= SHORTEST);
+  const judged = shifted.filter(({ site, segment }) => isLong(site, segment));
   const adaptations = judged.map(({ site, segment }) => adaptationOf(site, segment));
   const after = shifted.map(({ site, segment: { from, to } }) => ({
     site,
