@@ -8,13 +8,18 @@ import type { BusAccess } from "./messages.ts";
 export const CONNECT_MICROS: Micros = 30 * SECOND;
 
 /** @throws InputError BUS_INSECURE, BUS_ADDRESS */
-export function checkAccess({ servers, seed }: BusAccess): BusAccess {
+export function checkAccess(
+  { servers, seed }: BusAccess,
+  coordinatorKey: string | undefined,
+): BusAccess {
   const bad = (code: string, message: string, fix: string): InputError =>
     new InputError([{ code, message, fix }]);
   if (servers.length === 0) throw bad("BUS_ADDRESS", "no server was given", "wss://host/path");
   const far = servers.find((server) => !URL.canParse(server) || !isLoopback(hostOf(server)));
   if (seed === undefined && far !== undefined)
     throw bad("BUS_INSECURE", `${far} is to be joined without a key`, "seed: a key of role node");
+  if (coordinatorKey === undefined && far !== undefined)
+    throw bad("BUS_INSECURE", `anybody at ${far} could give this page orders`, "coordinatorKey");
   return { servers, seed };
 }
 

@@ -3,6 +3,7 @@
  * Runtime Web, and speaks with the other hosts over relays on a connection to the bus of its own.
  */
 import { runHost } from "../run/live-host.ts";
+import { bucketsOfRun } from "../world/bus/buckets.ts";
 import { connectWebSocket } from "../world/bus/nats-websocket.ts";
 import { realTimers } from "../world/bus/timers.ts";
 import { relays } from "../world/cluster/relays.ts";
@@ -54,7 +55,11 @@ async function begin({ setup, bus }: Extract<ToPageHost, { type: "begin" }>): Pr
     return store;
   };
   const relay = relays(setup, join);
-  const member = new Member(setup, port, { meet: (_, talk) => meetRelayed(talk), relay, storeOf });
+  const member = new Member(setup, port, {
+    meet: (_, talk) => meetRelayed(talk),
+    bucketsOf: (bus) => bucketsOfRun(bus, setup.run),
+    ...{ relay, storeOf, joinBus: join },
+  });
   const runtime = await browserRuntime();
   await runHost(member, {
     ...runFiles(files.source),

@@ -74,7 +74,7 @@ export async function joinCluster(options: JoinOptions): Promise<void> {
 function memberOf(options: JoinOptions): PageMember {
   const { nats, site, seed, coordinatorKey, domain, labels = {} } = options;
   const servers = typeof nats === "string" ? [nats] : nats;
-  const bus = checkAccess({ servers, seed });
+  const bus = checkAccess({ servers, seed }, coordinatorKey);
   const id = options.id ?? `${site}/page-${freshName().slice(0, 8)}`;
   const resources = { ...labels, slots: 1 };
   return { bus, id, site, version: VERSION, domain, coordinatorKey, resources };

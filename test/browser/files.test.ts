@@ -118,9 +118,11 @@ describe("a browser that lacks something", () => {
 });
 
 test("keys may be absent on loopback only", async () => {
-  const access = (servers: string[], seed?: string) => () => checkAccess({ servers, seed });
+  const access = (servers: string[], seed?: string, coordinator?: string) => () =>
+    checkAccess({ servers, seed }, coordinator);
   expect(access(["ws://127.0.0.1:80"])().servers).toEqual(["ws://127.0.0.1:80"]);
-  expect(access(["wss://example.org"], "SU")().seed).toBe("SU");
+  expect(access(["wss://example.org"], "SU", "U")().seed).toBe("SU");
+  expect(await codeOf(access(["wss://example.org"], "SU"))).toBe("BUS_INSECURE");
   expect(await codeOf(access(["wss://example.org"]))).toBe("BUS_INSECURE");
   expect(await codeOf(access(["ws://localhost", "wss://example.org"]))).toBe("BUS_INSECURE");
   expect(await codeOf(access([]))).toBe("BUS_ADDRESS");

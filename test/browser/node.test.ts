@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { VERSION } from "../../src/browser/version.ts";
 import { openMembers } from "../../src/world/bus/membership.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
+import type { AgentOptions } from "../../src/world/cluster/agent.ts";
 import { type Agents, agents } from "../run/agents.ts";
 import { natsOptions } from "../world/nats-server.ts";
 import {
@@ -24,17 +25,20 @@ import { type OpenPage, openPage } from "./serve.ts";
 let nats: WebNats;
 let node: Agents;
 let open: OpenPage;
+/** What agents in Node have in common. */
+let ofNode: Partial<AgentOptions>;
 
 const auth = { kind: "nkey", seed: KEYS.node.seed } as const;
 
 beforeAll(async () => {
   nats = await webNats();
   node = await agents(nats.server, auth);
-  await node.start("site-0", {
-    ...{ id: "node", version: VERSION, coordinatorKey: KEYS.coordinator.publicKey },
+  ofNode = {
+    ...{ version: VERSION, coordinatorKey: KEYS.coordinator.publicKey },
     means: { roots: [DATA], threads: 0 },
     relayed: { servers: [nats.server.url], seed: KEYS.node.seed, tls: undefined },
-  });
+  };
+  await node.start("site-0", { ...ofNode, id: "node" });
   open = await openPage([], { "/data/": DATA });
 }, 60_000);
 afterAll(async () => {
@@ -103,6 +107,21 @@ test("a tab that is closed in mid-run is left behind, and the run goes on", asyn
   expect(judged(ran)?.["accuracy"]).toBeGreaterThan(0.7);
 }, 60_000);
 
+test("a page trains at a site of its own, whose servers are in Node: Gaia between the sites", async () => {
+  const stop = await node.start("site-1", { ...ofNode, id: "servers", roles: ["server"] });
+  const page = await open.another();
+  await join(page, "edge", { site: "site-1" });
+  const sites = { count: 2, workers: 1, bandwidthMbps: 100, rttMs: 10 };
+  const ran = await run(digits(nats.server.url, { sites, between: { kind: "gaia" } }));
+  expect(ran.outcome.reason, story()).toBe("maxClocks");
+  expect(clocksOf(ran)).toEqual({ "site-0/worker-0": 60, "site-1/worker-0": 60 });
+  const crossed = ran.events.filter((event) => event.type === "traffic" && event.from !== event.to);
+  expect(crossed.length).toBeGreaterThan(0);
+  expect(judged(ran)?.["accuracy"]).toBeGreaterThan(0.6);
+  await within(page, "leave()");
+  await stop();
+}, 60_000);
+
 test("keys that the server does not know, no keys beyond loopback, and plain text there are refused", async () => {
   const codes: unknown[] = [];
   for (const more of [
@@ -111,6 +130,7 @@ test("keys that the server does not know, no keys beyond loopback, and plain tex
     { seed: undefined, nats: "wss://example.org" },
     { nats: "ws://example.org" },
     { nats: nats.server.url },
+    { nats: "wss://example.org", coordinatorKey: undefined },
   ])
     codes.push(await join(await open.another(), "stranger", more));
   expect(codes).toEqual([
@@ -119,5 +139,6 @@ test("keys that the server does not know, no keys beyond loopback, and plain tex
     "BUS_INSECURE",
     "BUS_PLAIN",
     "BUS_ADDRESS",
+    "BUS_INSECURE",
   ]);
 }, 60_000);
