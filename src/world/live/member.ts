@@ -2,7 +2,7 @@
  * A host as a member of a run: joins the others, starts when the supervisor says so, sends its events on, answers
  * questions, ends when it is told to.
  */
-import { invariant, PangaeaError } from "../../core/errors.ts";
+import { PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
@@ -163,7 +163,14 @@ export class Member {
     // In the place of one that has ended another may come.
     const known = this.#connections.get(host);
     const free = known === undefined || this.#broken.has(known);
-    invariant(host >= 0 && host < this.setup.names.length && free, `host ${host} joins once`);
+    const { names, host: own } = this.setup;
+    const ours = Number.isInteger(host) && host >= 0 && host < names.length && host !== own;
+    if (!ours || !free) {
+      const why = ours ? "it has joined already" : "the run has no such host";
+      this.#port.post({ type: "warning", text: `host ${connection.peer} is turned away: ${why}` });
+      connection.close().catch(() => {});
+      return;
+    }
     this.#connections.set(host, connection);
     this.#joined();
     connection.ended.then(
