@@ -3,6 +3,7 @@
  * which code it is refused, or why it does not apply; the type asks for all of them. Each cell asserts the code and that
  * the state behind the route is what it was; in the end nothing that was shown of any cell holds a secret.
  */
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { codeOf } from "./bus-contract.ts";
 
@@ -43,7 +44,7 @@ const trialsOf = (cell: Cell): readonly Trial[] =>
 export function shown(error: unknown): string {
   const parts: string[] = [];
   for (let e = error; e !== undefined && e !== null; e = e instanceof Error ? e.cause : undefined)
-    parts.push(e instanceof Error ? `${e.message}\n${e.stack}` : "", JSON.stringify(e));
+    parts.push(e instanceof Error ? `${e.message}\n${e.stack}` : "", inspect(e, { depth: 5 }));
   return parts.join("\n");
 }
 
