@@ -1,5 +1,6 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
+import type { Buckets } from "../world/bus/buckets.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
@@ -73,6 +74,11 @@ async function simulate(
   return outcome;
 }
 
+/** The nodes' buckets are opened by their hosts, not where the run is led. */
+const NOT_HERE: Buckets = {
+  kv: () => Promise.reject(new Error("no node runs where the run is led")),
+};
+
 /** A run on streams. */
 async function executeStreams(
   spec: RunSpec,
@@ -82,7 +88,7 @@ async function executeStreams(
   const ground = await loadStreamGround(spec, host, loaded);
   const world = liveWorld(spec);
   if (!world) return new SimulatedStreamRun(spec, host, ground).execute();
-  const plan = planStreamRun(spec, ground, { attach: () => {} });
+  const plan = planStreamRun(spec, ground, { attach: () => {} }, NOT_HERE);
   const stage = await stageOf(spec, world, ground, plan.programs.keys(), host);
   return new LiveStreamRun(spec, { ground, plan }, host, stage).execute();
 }

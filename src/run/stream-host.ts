@@ -1,10 +1,11 @@
 /** A host of a run on streams in real time: plans the run as the supervisor did, and runs its own nodes' programs. */
 import { createPlainKernels } from "../core/kernels/plain.ts";
+import type { Buckets } from "../world/bus/buckets.ts";
 import { LocalHost } from "../world/live/host.ts";
 import type { Member } from "../world/live/member.ts";
 import type { LiveTask } from "./live-host.ts";
 import { placesOf } from "./places.ts";
-import { mayLeave, processorModel } from "./spec.ts";
+import { liveWorld, mayLeave, processorModel, type RunSpec } from "./spec.ts";
 import { keptModels } from "./stream-models.ts";
 import { planStreamRun, type StreamGround } from "./stream-plan.ts";
 import { FLUSH_BATCHES, NO_POOL } from "./stream-run.ts";
@@ -16,7 +17,7 @@ export async function runStreamHost(
   ground: StreamGround,
 ): Promise<void> {
   const models = keptModels();
-  const { programs, closeModels } = planStreamRun(spec, ground, models);
+  const { programs, closeModels } = planStreamRun(spec, ground, models, bucketsOf(member, spec));
   const here = new Map([...programs].filter(([node]) => hostOf[node.id] === member.setup.host));
   const connections = await member.connect();
   const clock = await member.start();
@@ -26,6 +27,7 @@ export async function runStreamHost(
     host: member.setup.host,
     places: placesOf(programs.keys(), ground.grid, hostOf),
     connections,
+    members: member.members,
     shaped: links.shaped,
     jitterMicros: spec.network.jitterMs * 1000,
     lossRate: spec.network.loss,
@@ -47,4 +49,12 @@ export async function runStreamHost(
   await member.serve(host, clock, () => models.saved());
   await closeModels();
   member.exit();
+}
+
+/** In the domain that the run names. */
+function bucketsOf(member: Member, spec: RunSpec): Buckets {
+  const world = liveWorld(spec);
+  const domain = world?.kind === "cluster" ? world.domain : undefined;
+  const buckets = member.buckets();
+  return { kv: (bucket, options) => buckets.kv(bucket, { ...options, domain }) };
 }

@@ -1,6 +1,7 @@
 /**
  * A run on streams in real time, as its supervisor sees it: hosts run the sites' programs, their events make one log,
- * and when the streams have ended each host hands over the models of its sites.
+ * and when the streams have ended each host hands over the models of its sites. A host that dies takes its site with it;
+ * the others go on.
  */
 import type { RunEnded, RunEvent } from "../core/events.ts";
 import { Supervisor } from "../world/live/supervisor.ts";
@@ -11,6 +12,7 @@ import type { RunSpec } from "./spec.ts";
 import { streamOpening, streamOutcome } from "./stream-ends.ts";
 import type { SavedModel } from "./stream-models.ts";
 import type { StreamGround, StreamPlan } from "./stream-plan.ts";
+import { StreamSlots } from "./stream-slots.ts";
 
 export class LiveStreamRun {
   readonly #spec: RunSpec;
@@ -19,6 +21,7 @@ export class LiveStreamRun {
   readonly #host: RunHost;
   readonly #stage: Stage;
   readonly #supervisor: Supervisor;
+  readonly #slots: StreamSlots;
   readonly #over: Promise<void>;
   #finish!: () => void;
   #reason: RunEnded["reason"] | undefined;
@@ -35,10 +38,15 @@ export class LiveStreamRun {
     this.#plan = plan;
     this.#host = host;
     this.#stage = stage;
+    this.#slots = new StreamSlots(plan, stage.hostOf, stage.begun?.members);
     this.#over = new Promise((resolve) => {
       this.#finish = resolve;
     });
     this.#supervisor = this.#supervise();
+    stage.lost?.then(
+      (error) => this.#supervisor.abandon(error),
+      () => {},
+    );
   }
 
   async execute(): Promise<RunOutcome> {
@@ -46,11 +54,16 @@ export class LiveStreamRun {
     const interrupt = (): void => this.#stop("interrupted");
     signal.addEventListener("abort", interrupt, { once: true });
     try {
-      await this.#supervisor.join();
-      for (const event of streamOpening(this.#spec, this.#ground, [this.#stage.note]))
+      const { begun, note, record } = this.#stage;
+      if (begun) await this.#supervisor.attach(begun.goAt);
+      else await this.#supervisor.join();
+      for (const event of streamOpening(this.#spec, this.#ground, [note]))
         this.#host.onEvent(event);
       if (signal.aborted) interrupt();
-      this.#supervisor.go();
+      if (!begun) {
+        const goAt = this.#supervisor.go();
+        record?.({ goAt });
+      }
       await this.#over;
       return await this.#end();
     } finally {
@@ -64,7 +77,6 @@ export class LiveStreamRun {
     const { fleet, names, links, hostOf, shared } = this.#stage;
     const task: LiveTask = { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
     const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
-    const running = new Set([...this.#plan.enders].map((node) => node.id));
     return new Supervisor({
       fleet,
       names,
@@ -74,9 +86,13 @@ export class LiveStreamRun {
         if (event.t >= maxMicros) this.#stop("maxSeconds");
       },
       onEnded: (node) => {
-        running.delete(node);
-        if (running.size === 0) this.#stop("finished");
+        this.#slots.finish.ended(node);
+        if (this.#slots.finish.reached) this.#stop("finished");
       },
+      withdraw: (host) => this.#slots.withdraw(host),
+      admit: (host) => this.#slots.admit(host),
+      changes: () => this.#slots.changes(),
+      onChanged: (type, target, text) => this.#changed(type, target, text),
       onSaid: () => {},
       onFailed: (error) => {
         this.#failure ??= error;
@@ -84,6 +100,14 @@ export class LiveStreamRun {
       },
       warn: (text) => this.#host.warn?.(text),
     });
+  }
+
+  #changed(fault: "left" | "joined", target: string, text: string): void {
+    const t = this.#supervisor.now();
+    this.#supervisor.emit({ type: "fault", t, fault, target });
+    this.#supervisor.emit({ type: "note", t, text });
+    this.#stage.record?.({ members: this.#slots.changes() });
+    if (this.#slots.finish.reached) this.#stop("finished");
   }
 
   #stop(reason: RunEnded["reason"]): void {

@@ -13,6 +13,7 @@ import type { TailoredModel } from "../model/tailored.ts";
 import { createBetween } from "../sync/algorithms.ts";
 import type { Programs } from "../sync/programs.ts";
 import type { StreamObserver, StreamSite } from "../sync/streams.ts";
+import type { Buckets } from "../world/bus/buckets.ts";
 import { isOnline } from "./check-streams.ts";
 import { loadRunData } from "./data.ts";
 import type { RunHost } from "./host.ts";
@@ -43,11 +44,15 @@ export async function loadStreamGround(
   return { grid, data: await loadRunData(spec, host, loaded) };
 }
 
-/** @throws InputError where the data do not allow the streams. */
+/**
+ * @param buckets of the control bus, where the world has one.
+ * @throws InputError where the data do not allow the streams.
+ */
 export function planStreamRun(
   spec: RunSpec,
   { grid, data }: StreamGround,
   observer: StreamObserver,
+  buckets?: Buckets,
 ): StreamPlan {
   const stream = streamOf(spec);
   invariant(stream, "a run on streams has streams");
@@ -82,6 +87,7 @@ export function planStreamRun(
     network: networkFacts(grid),
     random: random.stream("between"),
     observer,
+    bus: buckets && (() => buckets),
   });
   return {
     sites,

@@ -52,17 +52,24 @@ export interface SiteLoop {
 
 /** In the store of a node that has begun its stream. */
 const BEGUN = "stream.begun";
+/** There, too: its model, as `TailoredModel.save` wrote it. */
+const SAVED = "stream.model";
+/** Batches between two savings: what a crash costs at most. */
+const SAVE_EVERY = 20;
 
 /**
- * Runs the site's stream to its end. A node that starts again after a crash goes on with the batch that arrives next:
- * what arrived meanwhile is lost.
+ * Runs the site's stream to its end. A node that starts again after a crash, or that another takes the place of, goes on
+ * with the batch that arrives next, and with the model that was last saved in its store: what arrived meanwhile is lost.
  */
 export async function runSite(loop: SiteLoop, around: Around, scope: Scope): Promise<void> {
   const { world, site, request } = loop;
   const { stream } = site;
   request.observer.attach(site.id, () => around.model());
   const shifts = new Map(stream.shifts.map((shift) => [shift.batch, shift]));
-  const begun = (await world.store.get(BEGUN)) !== undefined;
+  const again = world.members.incarnation(world.node.id) > 0;
+  const begun = again || (await world.store.get(BEGUN)) !== undefined;
+  const saved = await world.store.get(SAVED);
+  if (saved) around.model().restore(saved);
   const first = begun ? Math.floor(world.clock.now() / stream.everyMicros) : 0;
   await world.store.put(BEGUN, new Uint8Array(1));
   for (let batch = first; batch < batchesOf(stream); batch++) {
@@ -87,6 +94,9 @@ export async function runSite(loop: SiteLoop, around: Around, scope: Scope): Pro
       flops,
     });
     await around.learned?.(judged, scope);
+    if ((batch + 1) % SAVE_EVERY !== 0) continue;
+    const save = async (): Promise<Uint8Array> => around.model().save();
+    await world.store.put(SAVED, await (around.alone?.(save) ?? save()));
   }
 }
 

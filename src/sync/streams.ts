@@ -8,7 +8,7 @@ import type { Random } from "../core/random.ts";
 import type { Bytes } from "../core/units.ts";
 import type { SiteStream } from "../data/streams/contract.ts";
 import type { TailoredModel } from "../model/tailored.ts";
-import type { Bus } from "../world/bus/contract.ts";
+import type { Buckets } from "../world/bus/buckets.ts";
 import type { NodeInfo, NodeProgram } from "../world/contract.ts";
 import type { NetworkFacts } from "./contract.ts";
 
@@ -38,8 +38,8 @@ export interface StreamRequest {
   readonly network: NetworkFacts;
   readonly random: Random;
   readonly observer: StreamObserver;
-  /** The control bus as a node reaches it, where the world has one. */
-  readonly bus?: ((node: NodeInfo) => Bus) | undefined;
+  /** Of the control bus what the run's nodes share, as a node reaches it; where the world has one. */
+  readonly bus?: ((node: NodeInfo) => Buckets) | undefined;
 }
 
 export interface StreamDeployment {

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { RunEvent } from "../../src/core/events.ts";
 import { RunSpec } from "../../src/run/spec.ts";
 import { type Executed, execute } from "../sync/real.ts";
+import { childrenOf } from "./processes.ts";
 
 const quick = (more: Record<string, unknown> = {}): RunSpec =>
   RunSpec.parse({
@@ -67,6 +68,44 @@ describe("in real time", () => {
       const real = await execute(quick({ between: { kind }, world: threads }));
       expect(errors(real)).toHaveLength(20);
       expect(real.outcome.tailored).toHaveLength(2);
+    }
+  });
+
+  test("sites tell of their models in a bucket of the run's bus", async () => {
+    const between = { kind: "cartel", registry: { kind: "nats" }, reportEvery: 2 };
+    const stream = { batch: 20, batches: 50, rate: 50, mixture: { kind: "classes", count: 4 } };
+    const workload = { kind: "introduction", at: 20, targets: 1, donors: 1 };
+    const data = { ...quick().data, stream: { ...stream, workload } };
+    for (const world of [threads, processes]) {
+      const real = await execute(quick({ between, data, world }));
+      expect(errors(real)).toHaveLength(100);
+      // Of whom it asks, or why not, it knows from the bucket.
+      const said = real.events.flatMap((e) => (e.type === "mark" ? [`${e.peer} ${e.text}`] : []));
+      expect(said.some((text) => /site-\d/.test(text))).toBe(true);
+    }
+  });
+
+  test("the others go on when the host of a site, or of the registry, is killed", async () => {
+    for (const kind of ["none", "cartel"]) {
+      let killed = false;
+      const world = processes;
+      const data = { ...quick().data, stream: { batch: 20, batches: 40, rate: 50 } };
+      const sites = { count: 3, bandwidthMbps: 200, rttMs: 4 };
+      const real = await execute(quick({ between: { kind }, data, sites, world }), {
+        onEvent: (event) => {
+          if (event.type !== "stream" || killed) return;
+          killed = true;
+          process.kill(Math.min(...childrenOf(process.pid)), "SIGKILL");
+        },
+      });
+      const { outcome, events } = real;
+      expect(outcome.reason).toBe("finished");
+      const left = events.flatMap((e) => (e.type === "fault" ? [`${e.fault} ${e.target}`] : []));
+      expect(left).toEqual(["left site-0"]);
+      expect(outcome.tailored?.map(({ site }) => site)).toEqual(["site-1", "site-2"]);
+      for (const site of ["site-1", "site-2"])
+        expect(errors(real).filter(([id]) => id === site)).toHaveLength(40);
+      expect(childrenOf(process.pid)).toEqual([]);
     }
   });
 

@@ -8,7 +8,7 @@ import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Connection, Parcel } from "../wire/contract.ts";
 import { machineMicros } from "./clock.ts";
-import { pack, unpack } from "./portable.ts";
+import { isTold, pack, unpack } from "./portable.ts";
 import { DESK, type FromHost } from "./protocol.ts";
 
 type Bulky = Extract<FromHost, { readonly type: "said" | "answer" }>;
@@ -98,7 +98,7 @@ export function attendDesk(connection: Connection, onMessage: (message: FromHost
 
 function readBulky({ payload }: Parcel): FromHost {
   const [text, ...arrays] = payload;
-  if (!(text instanceof Uint8Array) || !arrays.every((array) => array instanceof Float32Array))
+  if (!(text instanceof Uint8Array) || !arrays.every(isTold))
     throw new PangaeaError("HOST_FAILED", "a host told the supervisor what is no message");
   return unpack({ text: decoder.decode(text), arrays }) as FromHost;
 }

@@ -7,6 +7,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
+import type { Buckets } from "../bus/buckets.ts";
+import type { Bus } from "../bus/contract.ts";
 import { createComputePool } from "../compute/pool.ts";
 import type { Connection } from "../wire/contract.ts";
 import { meet } from "./meet.ts";
@@ -19,7 +21,7 @@ const ORPHANED = 70;
 /** Of the run; who is left behind takes it away. */
 let folder: string | undefined;
 const RUN_PART = new URL("../../run/live-host.js", import.meta.url).href;
-const RELAY_PART = new URL("../cluster/peer.js", import.meta.url).href;
+const CLUSTER_PART = new URL("../cluster/peer.js", import.meta.url).href;
 
 /** What this machine gives a host. */
 export const hostMeans = {
@@ -59,14 +61,23 @@ function processPort(): HostPort {
   };
 }
 
-/** What hosts of a cluster have beside, where they cannot dial each other: loaded by its address, too. */
-async function relayOf(setup: HostSetup): Promise<Surroundings["relay"]> {
+/** What hosts of a cluster have of its bus: loaded by its address, too. */
+async function clusterPart(
+  setup: HostSetup,
+): Promise<Pick<Surroundings, "relay" | "joinBus" | "bucketsOf">> {
   const { meeting } = setup;
-  if (meeting.kind !== "network" || !meeting.relayed) return undefined;
-  const { peerRelay } = (await import(RELAY_PART)) as {
+  if (meeting.kind !== "network" || !meeting.relayed) return {};
+  const { relayed } = meeting;
+  const part = (await import(CLUSTER_PART)) as {
     peerRelay(setup: HostSetup, relayed: Relayed): (host: number) => Promise<Connection>;
+    peerBus(setup: HostSetup, relayed: Relayed): Promise<Bus>;
+    peerBuckets(setup: HostSetup, bus: Bus): Buckets;
   };
-  return peerRelay(setup, meeting.relayed);
+  return {
+    relay: part.peerRelay(setup, relayed),
+    joinBus: () => part.peerBus(setup, relayed),
+    bucketsOf: (bus) => part.peerBuckets(setup, bus),
+  };
 }
 
 async function begin(setup: HostSetup, port: HostPort): Promise<void> {
@@ -76,7 +87,7 @@ async function begin(setup: HostSetup, port: HostPort): Promise<void> {
     };
     const storeOf = (node: string): FileStore =>
       new FileStore(join(setup.folder, "store", encodeURIComponent(node)));
-    const around = { meet, storeOf, relay: await relayOf(setup) };
+    const around = { meet, storeOf, ...(await clusterPart(setup)) };
     await part.runHost(new Member(setup, port, around), hostMeans);
   } catch (error) {
     port.post({ type: "failed", failure: portable(error) });

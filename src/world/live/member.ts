@@ -6,6 +6,10 @@ import { PangaeaError } from "../../core/errors.ts";
 import type { RunEvent } from "../../core/events.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
+import type { Buckets } from "../bus/buckets.ts";
+import type { Bus } from "../bus/contract.ts";
+import { remoteBus } from "../bus/remote.ts";
+import { realTimers } from "../bus/timers.ts";
 import type { Store } from "../contract.ts";
 import type { MemberChange } from "../members.ts";
 import type { Connection } from "../wire/contract.ts";
@@ -26,6 +30,10 @@ export interface Surroundings {
   /** Joins a host that cannot be reached directly; by default there is no such way. */
   readonly relay?: ((host: number) => Promise<Connection>) | undefined;
   storeOf(node: NodeId): Store;
+  /** Joins the control bus, where that is not the supervisor's. */
+  readonly joinBus?: (() => Promise<Bus>) | undefined;
+  /** What the run's programs may use of it; by default all buckets, which are those of this run alone. */
+  readonly bucketsOf?: ((bus: Bus) => Buckets) | undefined;
 }
 
 export class Member {
@@ -44,6 +52,7 @@ export class Member {
   /** Called at each new connection. */
   #joined: () => void = () => {};
   #events: RunEvent[] = [];
+  #bus: Promise<Bus> | undefined;
 
   constructor(setup: HostSetup, port: HostPort, around: Surroundings) {
     this.setup = setup;
@@ -55,6 +64,12 @@ export class Member {
       if (handler) handler(message);
       else this.#early.push(message);
     });
+  }
+
+  /** Before it joins: tells the run's part of the supervisor what that must know to plan, and hears what follows. */
+  async brief(report: unknown): Promise<unknown> {
+    this.#port.post({ type: "report", what: report });
+    return (await this.#message("briefing")).what;
   }
 
   /** Joins all other hosts. */
@@ -103,6 +118,32 @@ export class Member {
     return this.#around.storeOf(node);
   }
 
+  /** Buckets that the nodes of the run share. The bus is joined when the first is opened. */
+  buckets(): Buckets {
+    const { joinBus, bucketsOf = (bus: Bus): Buckets => bus } = this.#around;
+    return {
+      kv: async (bucket, options) => {
+        this.#bus ??= (joinBus?.() ?? Promise.resolve(this.#supervisorsBus())).catch((error) => {
+          this.#bus = undefined;
+          throw error;
+        });
+        return bucketsOf(await this.#bus).kv(bucket, options);
+      },
+    };
+  }
+
+  #supervisorsBus(): Bus {
+    const { host } = this.setup;
+    const pipe = {
+      send: (frame: Uint8Array): void => this.#port.post({ type: "bus", frame }),
+      receive: (handler: (frame: Uint8Array) => void): void =>
+        this.#on("bus", ({ frame }) => handler(frame)),
+      // It ends with the host.
+      ended: new Promise<never>(() => {}),
+    };
+    return remoteBus(`host ${host}`, pipe, realTimers());
+  }
+
   /** The event goes out with the next ones. */
   emit(event: RunEvent): void {
     this.#events.push(event);
@@ -145,6 +186,7 @@ export class Member {
     this.#port.post({ type: "stopped" });
     await this.#message("leave");
     await host.close();
+    await this.#bus?.then((bus) => bus.close()).catch(() => {});
     await this.#door?.close();
     await this.#desk.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));

@@ -86,13 +86,19 @@ export type ToHost =
       readonly left?: number | undefined;
       readonly came?: number | undefined;
     }
+  /** To all that have reported, before they join: what follows from all reports. */
+  | { readonly type: "briefing"; readonly what: unknown }
   | { readonly type: "stop"; readonly reason: string }
   | { readonly type: "waits" }
   /** A question of the run's own part; answered with the same id. */
   | { readonly type: "ask"; readonly id: number; readonly what: unknown }
+  /** Of the run's bus, where the fleet keeps one. */
+  | { readonly type: "bus"; readonly frame: Uint8Array }
   | { readonly type: "leave" };
 
 export type FromHost =
+  /** Before it joins: what the run's part must know of this host to plan. */
+  | { readonly type: "report"; readonly what: unknown }
   | { readonly type: "listening"; readonly address?: HostAddress | undefined }
   /** This host cannot dial that one. */
   | { readonly type: "unreached"; readonly host: number; readonly why: string }
@@ -109,6 +115,8 @@ export type FromHost =
   | { readonly type: "stopped" }
   | { readonly type: "said"; readonly what: unknown }
   | { readonly type: "answer"; readonly id: number; readonly what: unknown }
+  /** To the run's bus, where the fleet keeps one; nobody else hears it. */
+  | { readonly type: "bus"; readonly frame: Uint8Array }
   /** Something about this machine that the user should know. */
   | { readonly type: "warning"; readonly text: string };
 

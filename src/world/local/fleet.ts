@@ -1,11 +1,18 @@
-/** The hosts of a run as threads or child processes of this machine, one a name. */
+/**
+ * The hosts of a run as threads or child processes of this machine, one a name. The run's bus is here, in memory; hosts
+ * reach it over their ports.
+ */
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
-import type { Fleet } from "../live/fleet.ts";
+import { MemoryBroker } from "../bus/memory.ts";
+import type { Pipe } from "../bus/remote.ts";
+import { serveBus } from "../bus/serve.ts";
+import { realTimers } from "../bus/timers.ts";
+import type { Fleet, RunningHost } from "../live/fleet.ts";
 import { launch } from "../live/launch.ts";
 import type { HostKind, HostSetup, Meeting } from "../live/protocol.ts";
 
@@ -18,6 +25,8 @@ export function localFleet(
   const run = secret();
   const token = secret();
   const ports = kind === "threads" ? channels(names.length) : undefined;
+  const broker = new MemoryBroker(realTimers());
+  const served: Promise<void>[] = [];
   let folder: string | undefined;
   return {
     open: async () => {
@@ -29,11 +38,33 @@ export function localFleet(
       const meeting: Meeting = own ? { kind: "channels", ports: own } : { kind: "sockets" };
       const version = "local";
       const setup = { host, names, folder, run, token, version, meeting, means, task };
-      return launch(kind, setup, onMessage);
+      const hear = busPort();
+      const running = launch(kind, setup, (message) => {
+        if (message.type === "bus") hear.take(message.frame);
+        else onMessage(message);
+      });
+      served.push(serveBus(broker.connect(running.name), hear.pipe(running)));
+      return running;
     },
     close: async () => {
+      await Promise.all(served);
       if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** The supervisor's end of the way between a host and the bus. */
+function busPort() {
+  let handler = (_: Uint8Array): void => {};
+  return {
+    take: (frame: Uint8Array): void => handler(frame),
+    pipe: (running: RunningHost): Pipe => ({
+      send: (frame) => running.post({ type: "bus", frame }),
+      receive: (given) => {
+        handler = given;
+      },
+      ended: running.ended,
+    }),
   };
 }
 

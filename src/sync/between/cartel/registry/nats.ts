@@ -6,7 +6,8 @@
  */
 import type { Scope } from "../../../../core/scope.ts";
 import { SECOND } from "../../../../core/units.ts";
-import type { Bus, KeyValue } from "../../../../world/bus/contract.ts";
+import type { Buckets } from "../../../../world/bus/buckets.ts";
+import type { KeyValue } from "../../../../world/bus/contract.ts";
 import type { World } from "../../../../world/contract.ts";
 import { holdsWithin } from "../wait.ts";
 import { refusals } from "./central.ts";
@@ -33,7 +34,7 @@ export const wordOf = (node: string): string =>
 const quietly = <T>(work: Promise<T>): Promise<T | undefined> => work.catch(() => undefined);
 
 /** @param scope owns what is asked of the bus; each call there ends by the bus's own deadline at the latest. */
-export function natsRegistry(world: World, bus: Bus, terms: NatsTerms, scope: Scope): Registry {
+export function natsRegistry(world: World, bus: Buckets, terms: NatsTerms, scope: Scope): Registry {
   const { clock, node } = world;
   const changed = world.condition();
   const refuse = refusals(world);
@@ -59,7 +60,10 @@ export function natsRegistry(world: World, bus: Bus, terms: NatsTerms, scope: Sc
     const watch = await kv.watch({ below: above(c) }, ({ key, value }) => {
       if (!value) return;
       try {
-        const record = decodeRecord(value, { ...terms, now: clock.now() });
+        const now = clock.now();
+        const record = decodeRecord(value, { ...terms, now });
+        // The bucket of several runs keeps what is older.
+        if (record.sequence + terms.ttl < now) return;
         if (key === `${above(c)}.${wordOf(record.node)}`) found.push(record);
         else refuse();
       } catch {

@@ -74,7 +74,7 @@ export function registryService(
             code: "REGISTRY_NEEDS_BUS",
             message: "the registry `nats` needs a control bus, and this world has none",
             path: ["between", "registry", "kind"],
-            fix: "registry: { kind: central } or { kind: dht }, or world: cluster",
+            fix: "registry: { kind: central } or { kind: dht }, or world: local or cluster",
           },
         ]);
       return {
