@@ -96,7 +96,7 @@ class TableReader {
         throw badData({
           ...place,
           message: `there is no column ${name}`,
-          fix: `there are ${header.join(", ")}`,
+          fix: `there are ${header.map((other) => `"${other}"`).join(", ")}`,
         });
     const roles = header.map((name) => schema.columns[name] ?? schema.others);
     this.#label = roles.indexOf("label");

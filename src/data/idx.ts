@@ -84,7 +84,7 @@ export async function readIdxDataset(
     throw badData({
       file: labels.file,
       offset: 8 + wrong,
-      message: `label ${answers.values[wrong]} is out of range: there are ${classes} classes from 0`,
+      message: `label "${answers.values[wrong]}" is out of range: there are ${classes} classes from 0`,
     });
   const features = sharedBytes(rows * height * width);
   features.set(pixels.values.subarray(0, features.length));

@@ -35,7 +35,7 @@ export async function readLibsvm(
     if (known && !known.has(value))
       throw badData({
         ...place,
-        message: `label ${label} is out of range`,
+        message: `label "${label}" is out of range`,
         fix: `the labels are ${options.labels?.join(", ")}`,
       });
     readPairs(pairs, row.fill(0), place);
@@ -65,10 +65,10 @@ function readPairs(pairs: readonly string[], row: Float32Array, place: Place): v
     if (index < 1 || index > row.length)
       throw badData({
         ...place,
-        message: `feature ${pair.slice(0, colon)} is out of range: there are ${row.length} from 1`,
+        message: `feature "${pair.slice(0, colon)}" is out of range: there are ${row.length} from 1`,
       });
     if (index <= last)
-      throw badData({ ...place, message: `feature ${index} does not come after ${last}` });
+      throw badData({ ...place, message: `feature "${index}" does not come after "${last}"` });
     row[index - 1] = value;
     last = index;
   }

@@ -3,32 +3,30 @@
  * files; the test rows, where they must be drawn, come from the caller's random stream.
  */
 import type { Dataset, DenseDataset } from "../core/dataset.ts";
-import { InputError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { gunzipped } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
 import type { CsvSchema } from "./csv-schema.ts";
 import { encodeTable } from "./encode.ts";
+import { type DataHost, read } from "./files.ts";
 import { generateDigits } from "./generated-digits.ts";
-import { type NamedBytes, readIdxDataset } from "./idx.ts";
+import { hasIdx, readIdxFolder } from "./idx-folder.ts";
 import { readLibsvm } from "./libsvm.ts";
+import type { Places } from "./own/contract.ts";
 import type { NaturalSites } from "./partition.ts";
 import { holdOutPerUser, readRatings } from "./ratings.ts";
 import { allRows, holdOut, takeRows } from "./rows.ts";
 import type { DataSpec } from "./spec.ts";
+import { momentsOfFeatures, standardised } from "./standard.ts";
 import { readText } from "./text-windows.ts";
 
-/** How files are reached. */
-export interface DataHost {
-  /** Folders in which paths are looked for, in order; absolute paths are taken as they are. */
-  readonly roots: readonly string[];
-  exists(path: string): Promise<boolean>;
-  readFile(path: string): Promise<Uint8Array>;
-}
+export type { DataHost };
 
 export interface LoadedData {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** Each site has its own records, and these rows are some of them or all. */
+  readonly places?: Places | undefined;
   /** Sites that the data name, of the training rows. */
   readonly natural?: NaturalSites | undefined;
   /** Names of the classes, where they are more than numbers. */
@@ -73,32 +71,19 @@ const digits = (rows: number, testRows: number, random: Random) => ({
   test: generateDigits(testRows, random.stream("test")),
 });
 
-const IDX_FILES = [
-  "train-images-idx3-ubyte",
-  "train-labels-idx1-ubyte",
-  "t10k-images-idx3-ubyte",
-  "t10k-labels-idx1-ubyte",
-] as const;
-
 async function loadIdx(spec: Spec<"idx">, host: DataHost, random: Random): Promise<LoadedData> {
-  const names = IDX_FILES.map((name) => [`${spec.path}/${name}`, `${spec.path}/${name}.gz`]);
-  if (spec.fallback && !(await find(names[0]!, host))) {
+  const { path, testPath = path, classes } = spec;
+  if (spec.fallback && !(await hasIdx(path, host))) {
     const made = digits(spec.trainRows ?? 60_000, spec.testRows ?? 10_000, random);
     const note =
-      `No real digits at ${spec.path}: generated ones take their place. ` +
+      `No real digits at ${path}: generated ones take their place. ` +
       "For MNIST: pangaea data fetch mnist, or name its folder with PANGAEA_DATA.";
     return { ...maybeStandardised(spec, made), origin: "generated", note };
   }
-  const [images, labels, testImages, testLabels] = (await Promise.all(
-    names.map((paths) => read(paths, host)),
-  )) as [NamedBytes, NamedBytes, NamedBytes, NamedBytes];
-  const { classes } = spec;
-  const sets = {
-    train: await readIdxDataset(images, labels, { classes, rows: spec.trainRows }),
-    test: await readIdxDataset(testImages, testLabels, { classes, rows: spec.testRows }),
-  };
-  const origin = images.file.slice(0, images.file.lastIndexOf("/"));
-  return { ...maybeStandardised(spec, sets), origin };
+  const train = await readIdxFolder(path, "train", host, { classes, rows: spec.trainRows });
+  const test = await readIdxFolder(testPath, "test", host, { classes, rows: spec.testRows });
+  const sets = { train: train.dataset, test: test.dataset };
+  return { ...maybeStandardised(spec, sets), origin: train.folder };
 }
 
 interface Sets {
@@ -106,25 +91,10 @@ interface Sets {
   readonly test: DenseDataset;
 }
 
-/** Features less their mean, over their deviation: two numbers of all training rows, applied to both sets. */
 function maybeStandardised({ standardise }: { readonly standardise: boolean }, sets: Sets): Sets {
   if (!standardise) return sets;
-  const { features, scale, offset } = sets.train;
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < features.length; i++) {
-    const value = features[i]! * scale + offset;
-    sum += value;
-    squares += value * value;
-  }
-  const mean = sum / features.length;
-  const deviation = Math.sqrt(squares / features.length - mean * mean) || 1;
-  const change = (set: DenseDataset): DenseDataset => ({
-    ...set,
-    scale: set.scale / deviation,
-    offset: (set.offset - mean) / deviation,
-  });
-  return { train: change(sets.train), test: change(sets.test) };
+  const moments = momentsOfFeatures(sets.train);
+  return { train: standardised(sets.train, moments), test: standardised(sets.test, moments) };
 }
 
 async function loadRatings(
@@ -211,37 +181,4 @@ async function loadLibsvm(
 async function loadText(spec: Spec<"text">, host: DataHost): Promise<LoadedData> {
   const { file, bytes } = await read([spec.path], host);
   return { ...readText({ file, bytes: await gunzipped(bytes, file) }, spec), origin: file };
-}
-
-/** Places of a path, likeliest first. `data/mnist` is also looked for as `mnist` in folders of data. */
-function placesOf(path: string, { roots }: DataHost): string[] {
-  if (/^(\/|[A-Za-z]:[\\/])/.test(path)) return [path];
-  const plain = path.replace(/^\.\//, "");
-  const names = plain.startsWith("data/") ? [plain, plain.slice("data/".length)] : [plain];
-  return roots.flatMap((root) => names.map((name) => `${root.replace(/\/+$/, "")}/${name}`));
-}
-
-async function find(paths: readonly string[], host: DataHost): Promise<string | undefined> {
-  for (const place of paths.flatMap((path) => placesOf(path, host)))
-    if (await host.exists(place)) return place;
-  return undefined;
-}
-
-/** The first of the paths that exists. */
-async function read(paths: readonly string[], host: DataHost): Promise<NamedBytes> {
-  const file = await find(paths, host);
-  if (file === undefined) throw missing(paths, host);
-  return { file, bytes: await host.readFile(file) };
-}
-
-function missing(paths: readonly string[], host: DataHost): InputError {
-  const looked = paths.flatMap((path) => placesOf(path, host));
-  return new InputError([
-    {
-      code: "MISSING_DATA",
-      message: `no data at ${paths[0]}; looked for ${looked.join(", ")}`,
-      path: ["data", "path"],
-      fix: "name the folder of your data with PANGAEA_DATA or --data; for MNIST: pangaea data fetch mnist",
-    },
-  ]);
 }

@@ -21,6 +21,8 @@ export const SplitSpec = z.discriminatedUnion("by", [
   z.strictObject({ by: z.literal("range") }),
   /** The values of a column are natural sites; `file` names the file of a row where there are several. */
   z.strictObject({ by: z.literal("column"), column: z.string() }),
+  /** Each site has its own files: {site} in the path. */
+  z.strictObject({ by: z.literal("place") }),
   /** Ratings: all of a user's ratings together. */
   z.strictObject({ by: z.literal("user") }),
 ]);
@@ -55,6 +57,8 @@ export function partition(
     case "column":
       if (!natural) throw impossible(`these data have no column ${split.column}`);
       return byNature(natural, split.column, parts);
+    case "place":
+      throw impossible("these data do not say which site has which", "put {site} in data.path");
     case "user":
       return byUser(dataset, allRows(rows), parts, random);
     default:

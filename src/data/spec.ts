@@ -1,22 +1,28 @@
-/** What the user writes under `data:`. Paths are looked for under the roots that the run is given. */
+/**
+ * What the user writes under `data:`. Paths are looked for under the roots that the run is given. A path with {site} in
+ * it is another one for each site: each has its own records (own/).
+ */
 import { z } from "zod";
 import { CsvSchema } from "./csv-schema.ts";
 import { SplitSpec } from "./partition.ts";
 import { StreamSpec } from "./streams/spec.ts";
 
 const count = z.number().int().positive();
-const split = SplitSpec.default({ by: "iid" });
+/** By default `place` where a path has {site}; else `user` for ratings, `iid` for all others. */
+const split = SplitSpec.optional();
 /** Features less their mean, over their deviation (two numbers over all training rows). */
 const standardise = z.boolean().default(false);
 /** The training rows arrive as streams, and the run is one on streams. */
 const stream = StreamSpec.optional();
 const testShare = z.number().min(0).lt(1);
 
-export const DataSpec = z.discriminatedUnion("kind", [
+const Kinds = z.discriminatedUnion("kind", [
   /** A folder with the four files of MNIST by name, packed with gzip or not. */
   z.strictObject({
     kind: z.literal("idx"),
     path: z.string(),
+    /** Folder of the two test files; by default that of all. */
+    testPath: z.string().optional(),
     classes: count.default(10),
     /** Only the first so many rows. */
     trainRows: count.optional(),
@@ -45,7 +51,7 @@ export const DataSpec = z.discriminatedUnion("kind", [
       .default({ user: "userId", item: "movieId", rating: "rating" }),
     /** Share of each user's ratings that is held out. */
     testShare: testShare.default(0.1),
-    split: SplitSpec.default({ by: "user" }),
+    split,
   }),
   /** CSV files by a schema; several files are one table, and natural sites. */
   z.strictObject({
@@ -85,4 +91,19 @@ export const DataSpec = z.discriminatedUnion("kind", [
     split,
   }),
 ]);
-export type DataSpec = z.infer<typeof DataSpec>;
+type WithSplit<Kind> = Kind extends unknown
+  ? Omit<Kind, "split"> & { readonly split: SplitSpec }
+  : never;
+export type DataSpec = WithSplit<z.infer<typeof Kinds>>;
+
+export const DataSpec = Kinds.transform((spec): DataSpec => {
+  const usual: SplitSpec = { by: spec.kind === "ratings" ? "user" : "iid" };
+  return { ...spec, split: spec.split ?? (hasPlaces(spec) ? { by: "place" } : usual) };
+});
+
+/** Stands for the id of a site. */
+export const SITE = "{site}";
+
+/** Whether each site has its own records. */
+export const hasPlaces = (spec: Pick<DataSpec, "kind">): boolean =>
+  "path" in spec && [spec.path].flat().some((path) => String(path).includes(SITE));

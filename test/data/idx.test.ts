@@ -84,7 +84,7 @@ describe("malformed files are refused with file and offset", () => {
     const refused = (bytes: ReturnType<typeof labels>) =>
       issueOf(() => readIdxDataset(images, bytes, { classes: 10 }));
     expect(await refused(labels(3, 10))).toMatchObject({ file: "labels", offset: 9 });
-    expect((await refused(labels(3, 10))).message).toContain("label 10 is out of range");
+    expect((await refused(labels(3, 10))).message).toContain('label "10" is out of range');
     expect((await refused(labels(3, 4, 5))).message).toContain("3 labels, but images has 2 images");
     const read = await readIdxDataset(images, labels(3, 9), { classes: 10 });
     expect([...read.labels]).toEqual([3, 9]);

@@ -96,10 +96,10 @@ describe("LIBSVM", () => {
   });
 
   test.each<[string, string, number, number, string]>([
-    ["a label out of range", "1 1:1\n2 1:1\n", 2, 6, "label 2 is out of range"],
+    ["a label out of range", "1 1:1\n2 1:1\n", 2, 6, 'label "2" is out of range'],
     ["a word as label", "yes 1:1\n", 1, 0, "no number"],
-    ["index 0", "1 0:1\n", 1, 0, "feature 0 is out of range"],
-    ["an index past the end", "1 1:1\n0 4:1\n", 2, 6, "feature 4 is out of range"],
+    ["index 0", "1 0:1\n", 1, 0, 'feature "0" is out of range'],
+    ["an index past the end", "1 1:1\n0 4:1\n", 2, 6, 'feature "4" is out of range'],
     ["indices that fall", "1 2:1 1:1\n", 1, 0, "does not come after"],
     ["no colon", "1 2\n", 1, 0, "not index:value"],
     ["no value", "1 2:\n", 1, 0, "not index:value"],

@@ -46,7 +46,7 @@ faults: { kind: crash }
     expect(issuesOf(text)).toMatchInlineSnapshot(`
       [
         "x.yaml:3:20: data.pth: unknown key pth (did you mean path?)",
-        "x.yaml:3:45: data.split.by: "lable" is not one of iid, label, dirichlet, range, column, user (did you mean label?)",
+        "x.yaml:3:45: data.split.by: "lable" is not one of iid, label, dirichlet, range, column, place, user (did you mean label?)",
         "x.yaml:4:48: model.layers.1.dens: unknown key dens (did you mean dense?)",
         "x.yaml:4:60: model.layers.2: "reluu" is not one of relu, flatten, leakyRelu, elu, gelu, silu, sigmoid, tanh, softplus, softmax, batchNorm, instanceNorm, layerNorm, rmsNorm, globalAveragePool, globalMaxPool, positions (did you mean relu?)",
         "x.yaml:4:67: model.layers.3.kernel: is missing (add kernel: a whole number)",
