@@ -54,11 +54,10 @@ async function begin({ setup, bus }: Extract<ToPageHost, { type: "begin" }>): Pr
     stores.set(node, store);
     return store;
   };
-  const relay = relays(setup, join);
   const member = new Member(setup, port, {
     meet: (_, talk) => meetRelayed(talk),
     bucketsOf: (bus) => bucketsOfRun(bus, setup.run),
-    ...{ relay, storeOf, joinBus: join },
+    ...{ relays: relays(setup, join), storeOf, joinBus: join },
   });
   const runtime = await browserRuntime();
   await runHost(member, {

@@ -10,9 +10,8 @@ import { invariant } from "../../core/errors.ts";
 import type { Buckets } from "../bus/buckets.ts";
 import type { Bus } from "../bus/contract.ts";
 import { createComputePool } from "../compute/pool.ts";
-import type { Connection } from "../wire/contract.ts";
 import { meet } from "./meet.ts";
-import { Member, type Surroundings } from "./member.ts";
+import { Member, type Relays, type Surroundings } from "./member.ts";
 import { type HostPort, type HostSetup, portable, type Relayed, type ToHost } from "./protocol.ts";
 import { FileStore } from "./store.ts";
 
@@ -64,17 +63,17 @@ function processPort(): HostPort {
 /** What hosts of a cluster have of its bus: loaded by its address, too. */
 async function clusterPart(
   setup: HostSetup,
-): Promise<Pick<Surroundings, "relay" | "joinBus" | "bucketsOf">> {
+): Promise<Pick<Surroundings, "relays" | "joinBus" | "bucketsOf">> {
   const { meeting } = setup;
   if (meeting.kind !== "network" || !meeting.relayed) return {};
   const { relayed } = meeting;
   const part = (await import(CLUSTER_PART)) as {
-    peerRelay(setup: HostSetup, relayed: Relayed): (host: number) => Promise<Connection>;
+    peerRelays(setup: HostSetup, relayed: Relayed): Relays;
     peerBus(setup: HostSetup, relayed: Relayed): Promise<Bus>;
     peerBuckets(setup: HostSetup, bus: Bus): Buckets;
   };
   return {
-    relay: part.peerRelay(setup, relayed),
+    relays: part.peerRelays(setup, relayed),
     joinBus: () => part.peerBus(setup, relayed),
     bucketsOf: (bus) => part.peerBuckets(setup, bus),
   };

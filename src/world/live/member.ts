@@ -23,12 +23,19 @@ const FLUSH_MILLISECONDS = 50;
 /** An event may be told a little after the time that it bears. */
 const LATE_MICROS: Micros = 100_000;
 
+/** The way to hosts that cannot be reached directly. */
+export interface Relays {
+  join(host: number): Promise<Connection>;
+  /** After the last connection has ended: what acknowledges its end has left then, too. */
+  close(): Promise<void>;
+}
+
 /** What a host's surroundings give it: Node's differ from a page's. */
 export interface Surroundings {
   /** Begins to join the others; `talk.arrived` is called for each. */
   meet(setup: HostSetup, talk: Talk): Promise<Door>;
-  /** Joins a host that cannot be reached directly; by default there is no such way. */
-  readonly relay?: ((host: number) => Promise<Connection>) | undefined;
+  /** By default there is no such way. */
+  readonly relays?: Relays | undefined;
   storeOf(node: NodeId): Store;
   /** Joins the control bus, where that is not the supervisor's. */
   readonly joinBus?: (() => Promise<Bus>) | undefined;
@@ -80,7 +87,7 @@ export class Member {
         if (this.#connections.size === peers) resolve();
       };
     });
-    const { meet, relay = noRelay } = this.#around;
+    const { meet, relays } = this.#around;
     this.#door = await meet(this.setup, {
       post: (message) => this.#port.post(message),
       on: (type, handler) => this.#on(type, handler),
@@ -90,7 +97,7 @@ export class Member {
         return order;
       },
       arrived: (connection) => this.#add(connection),
-      relay,
+      relay: (host) => (relays ? relays.join(host) : noRelay(host)),
     });
     this.#joined();
     await all;
@@ -190,6 +197,7 @@ export class Member {
     await this.#door?.close();
     await this.#desk.close();
     await Promise.all([...this.#connections.values()].map((connection) => connection.close()));
+    await this.#around.relays?.close();
   }
 
   exit(): void {
