@@ -1,6 +1,7 @@
 /** How a cluster is joined: three NATS servers as leaf nodes of one another, keys, certificates; who is refused. */
 import { afterEach, expect, test } from "vitest";
 import { accountFile, createRoleKey } from "../../src/world/bus/accounts.ts";
+import { openMembers } from "../../src/world/bus/membership.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
 import { door } from "../../src/world/cluster/subjects.ts";
 import { execute, small } from "../sync/real.ts";
@@ -56,6 +57,11 @@ test("with a key for each role and certificates; a coordinator with another key 
   ];
   const server = ending(await startNats(() => accountFile([coordinator, node, other])));
   const tls = createAuthority().issue("localhost");
+  // Agents wait until a coordinator has made the members' bucket: here before they come.
+  const auth = { kind: "nkey", seed: coordinator.seed } as const;
+  const leader = await connectNats(natsOptions(server, { auth }));
+  await openMembers(leader);
+  await leader.close();
   const own = ending(await agents(server, { kind: "nkey", seed: node.seed }));
   for (const site of ["site-0", "site-1", "site-2"])
     await own.start(site, {

@@ -47,7 +47,8 @@ let close = async (): Promise<void> => {};
 
 beforeAll(async () => {
   close = await openNats();
-  // As the coordinator does before it reserves anybody.
+  // As the coordinator does before it reserves anybody: agents make no bucket.
+  await openMembers(coordinator);
   await coordinator.kv(LEASES);
   let there = (): void => {};
   const joined = new Promise<void>((resolve) => {

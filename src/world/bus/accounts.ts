@@ -13,7 +13,7 @@ import { RUNS } from "./names.ts";
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
  * (`pangaea.down.…`), says things (`pangaea.up.…`), speaks with its peers where it cannot reach them directly
  * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry
- * among the members, whose bucket it may make, and reads buckets.
+ * among the members, and reads buckets. It makes none: who makes a bucket may have it republished into any other.
  * `observer` only reads: it hears what nodes say and answers nothing, neither by a reply nor in the place of whoever serves
  * a subject; and not the records of runs, which hold the token of the data plane.
  */
@@ -50,8 +50,6 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
     publish: [
       ...["pangaea.up.>", "pangaea.peer.>"],
       ...[`$KV.${MEMBERS}.>`, `$JS.*.API.$KV.${MEMBERS}.>`],
-      // Agents may come before any coordinator.
-      ...inDomains([`STREAM.CREATE.KV_${MEMBERS}`]),
       ...READ_BUCKETS,
     ],
     subscribe: ["pangaea.down.>", "pangaea.peer.>"],

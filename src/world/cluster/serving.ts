@@ -70,7 +70,11 @@ class Agent {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
     const serving = await bus.serve(door(id), (request, subject) => this.#asked(request, subject));
-    const members = await this.#untilThere(() => openMembers(bus, domain));
+    const members = await this.#untilThere(() => openMembers(bus, domain), over);
+    if (!members) {
+      serving.close();
+      return;
+    }
     const membership = await join(members, this.#member(), { timers, everyMicros: BEAT });
     membership.ended.then(
       (reason) => {
@@ -97,17 +101,28 @@ class Agent {
     };
   }
 
-  /** A server that has just started may have no store yet. */
-  async #untilThere(open: () => Promise<KeyValue>): Promise<KeyValue> {
-    for (;;) {
+  /** A server that has just started may have no store yet, and no coordinator may have been there to make the bucket. */
+  async #untilThere(
+    open: () => Promise<KeyValue>,
+    over: Promise<void>,
+  ): Promise<KeyValue | undefined> {
+    while (!this.#options.signal.aborted) {
       try {
         return await open();
       } catch (error) {
-        if (!isRetryable(error) || this.#options.signal.aborted) throw error;
-        this.#options.notify(`waiting for the members' bucket: ${(error as Error).message}`);
-        await new Promise<void>((resolve) => this.#options.timers.after(AGAIN, resolve));
+        const notMade = error instanceof BusError && error.code === "BUS_FORBIDDEN";
+        if (!(isRetryable(error) || notMade)) throw error;
+        const why = notMade ? "the first run makes it" : (error as Error).message;
+        this.#options.notify(`waiting for the members' bucket: ${why}`);
+        let stop = (): void => {};
+        const later = new Promise<void>((resolve) => {
+          stop = this.#options.timers.after(AGAIN, resolve);
+        });
+        await Promise.race([later, over]);
+        stop();
       }
     }
+    return undefined;
   }
 
   #asked(request: Uint8Array, subject: string): Uint8Array | Promise<Uint8Array> {
