@@ -4,6 +4,8 @@
  */
 
 import { nearest } from "../core/nearest.ts";
+import { OWN_KINDS } from "../data/own/own.ts";
+import { hasPlaces, SITE } from "../data/spec.ts";
 import { isGraph } from "../model/spec.ts";
 import { lossKind } from "../model/training-options.ts";
 import { isTrained, streamsOrNot } from "./check-streams.ts";
@@ -38,6 +40,7 @@ export function checkSpec(spec: RunSpec, network?: KnownNetwork): Objections {
     ...(streamOf(spec) || !isTrained(spec.model)
       ? []
       : [...modelAndData(spec), ...split(spec), ...target(spec)]),
+    ...ownRecords(spec),
     ...policy(spec, siteNames),
     ...overlay(spec, network),
     ...world(spec),
@@ -94,6 +97,45 @@ function modelAndData(spec: RunSpec): Objections {
       const message = `loss ${lossKind((term ?? model).loss)} does not fit labels that are ${labels}`;
       found.push(pair(["model", ...place], message, `use loss: ${wanted}`));
     }
+  }
+  return found;
+}
+
+/** Data of which each site has its own. */
+function ownRecords(spec: RunSpec): Objections {
+  const { data, between } = spec;
+  const path = ["data", "path"];
+  const found: Objection[] = [];
+  if (!hasPlaces(data)) {
+    if (data.split.by !== "place") return [];
+    const message = "by: place is for data of which each site has its own files";
+    const fix = "put {site} in data.path, or choose another split";
+    return [pair(["data", "split", "by"], message, fix)];
+  }
+  if (data.split.by !== "place") {
+    const message = "{site} in data.path says already which site has which records";
+    found.push(pair(["data", "split", "by"], message, "leave data.split out, or by: place"));
+  }
+  if (!OWN_KINDS.includes(data.kind)) {
+    const message = `sites cannot have their own ${data.kind} files`;
+    found.push(pair(path, message, `use data of kind: ${OWN_KINDS.join(", ")}`));
+  } else if (!("testPath" in data) || data.testPath === undefined) {
+    const message = "the test rows of data that stay at the sites are in files of their own";
+    found.push(pair(path, message, "name them with data.testPath"));
+  }
+  if ("path" in data && ![data.path].flat().every((each) => each.includes(SITE)))
+    found.push(pair(path, "some paths have {site} and some have not", "put it in all of them"));
+  if ("fallback" in data && data.fallback !== undefined) {
+    const message = "generated digits cannot take the place of sites' own files";
+    found.push(pair(["data", "fallback"], message, "leave it out"));
+  }
+  if (streamOf(spec)) {
+    const message = "streams are dealt from data that one process reads";
+    found.push(pair(path, message, "name files without {site}, or leave data.stream out"));
+  }
+  if (between.kind === "centralize" && liveWorld(spec)?.kind === "cluster") {
+    const message = "centralize trains on the records of all sites, which stay at their sites here";
+    found.push(pair(["between", "kind"], message, "choose another between, or world: simulated"));
   }
   return found;
 }

@@ -17,7 +17,8 @@ export function opening(
 ): RunEvent[] {
   const note = (text: string): NoteEvent => ({ type: "note", t: 0, text });
   const path = "path" in spec.data ? String(spec.data.path) : spec.data.kind;
-  const { train, test } = data;
+  const { train, test, places } = data;
+  const rows = places ? places.sizes.reduce((sum, size) => sum + size.rows, 0) : train.rows;
   const source = data.origin === "generated" ? "generated digits" : path;
   return [
     {
@@ -34,7 +35,7 @@ export function opening(
       parameters: learner.layout.length,
       workers: deployment.domains.reduce((sum, domain) => sum + domain.workers.length, 0),
     },
-    note(`data: ${source}, ${train.rows} training rows, ${test.rows} test rows`),
+    note(`data: ${source}, ${rows} training rows, ${test.rows} test rows`),
     ...(data.note ? [note(data.note)] : []),
     ...more.map(note),
   ];

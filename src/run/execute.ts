@@ -1,11 +1,13 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
+import { hasPlaces } from "../data/spec.ts";
 import type { Buckets } from "../world/bus/buckets.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
 import { clusterStage } from "./live-cluster.ts";
 import type { SharedGround } from "./live-host.ts";
+import { executeAtSites } from "./live-own.ts";
 import { localStage, type Stage } from "./live-stage.ts";
 import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
@@ -32,8 +34,9 @@ export async function executeRun(
   title = spec.name,
 ): Promise<RunOutcome> {
   if (streamOf(spec)) return executeStreams(spec, host, shared.data);
-  const ground = await loadGround(spec, host, shared.data);
   const world = liveWorld(spec);
+  if (world?.kind === "cluster" && hasPlaces(spec.data)) return executeAtSites(spec, world, host);
+  const ground = await loadGround(spec, host, shared.data);
   if (world) {
     const run = planned(spec, ground);
     const stage = await stageOf(spec, world, ground, run.plan.programs.keys(), host);

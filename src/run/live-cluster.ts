@@ -1,5 +1,6 @@
 /** A run on a cluster's agents, coordinated from here: from its start, or after another coordinator has gone. */
 import { InputError } from "../core/errors.ts";
+import type { Facts } from "../data/own/contract.ts";
 import { type ClusterAccess, DEFAULT_NATS } from "../world/cluster/access.ts";
 import {
   type LeadOptions,
@@ -13,9 +14,11 @@ import type { PlaceSpec } from "../world/cluster/place-spec.ts";
 import { agentsOf, placerOf } from "../world/cluster/placing.ts";
 import { startNats } from "../world/cluster/private-nats.ts";
 import type { NodeInfo } from "../world/contract.ts";
+import { BriefedFleet } from "../world/live/briefing.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
 import { type Stage, stepsNote } from "./live-stage.ts";
+import { judgesGround } from "./own-ground.ts";
 import { loadGround } from "./plan.ts";
 import { type ClusterWorldSpec, liveWorld, RunSpec } from "./spec.ts";
 
@@ -124,11 +127,15 @@ export async function takeAbandoned(
 export async function resumeRun(spec: RunSpec, taken: Taken, host: RunHost): Promise<RunOutcome> {
   const world = liveWorld(spec);
   if (world?.kind !== "cluster") throw new Error("only runs of a cluster have coordinators");
-  const ground = await loadGround(spec, host, new Map());
+  const { goAt, members } = taken.record;
+  const facts = taken.record.facts as Facts | undefined;
+  const ground = facts
+    ? await judgesGround(spec, facts, host)
+    : await loadGround(spec, host, new Map());
   const run = planned(spec, ground);
   const led = await taken.lead([...run.plan.programs.keys()], world.labels);
-  const { goAt, members } = taken.record;
   const stage = stageOf(spec, world, led);
+  const fleet = facts ? new BriefedFleet(stage.fleet, facts) : stage.fleet;
   const note = `${stage.note}; led from here since its coordinator has gone`;
-  return new LiveRun(run, host, { ...stage, note, begun: { goAt, members } }).execute();
+  return new LiveRun(run, host, { ...stage, fleet, note, begun: { goAt, members } }).execute();
 }

@@ -2,16 +2,18 @@
 import type { NodeId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
+import { hasPlaces } from "../data/spec.ts";
 import type { ComputePool, ComputePoolOptions } from "../world/compute/contract.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import { LocalHost } from "../world/live/host.ts";
 import type { Member } from "../world/live/member.ts";
 import type { RunHost } from "./host.ts";
 import { CopyTeller } from "./live-copies.ts";
+import { hostsGround } from "./own-ground.ts";
 import { placesOf } from "./places.ts";
 import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "./plan.ts";
 import { loadGrid } from "./presets/load.ts";
-import { mayLeave, processorModel, type RunSpec, streamOf } from "./spec.ts";
+import { liveWorld, mayLeave, processorModel, type RunSpec, streamOf } from "./spec.ts";
 import { runStreamHost } from "./stream-host.ts";
 import { loadStreamGround, type StreamGround } from "./stream-plan.ts";
 
@@ -49,7 +51,7 @@ export async function runHost(member: Member, given: HostMeans): Promise<void> {
   const task = member.setup.task as LiveTask;
   const { spec, links, hostOf } = task;
   if (streamOf(spec)) return runStreamHost(member, task, await streamGroundOf(task, files));
-  const ground = await groundOf(task, files);
+  const ground = await groundOf(task, member, files);
   const kernels = createKernels();
   let flush = (): void => {};
   let now = (): number => 0;
@@ -138,7 +140,10 @@ async function warmUp(
   });
 }
 
-function groundOf({ spec, shared }: LiveTask, host: Located): Promise<Ground> {
+function groundOf(task: LiveTask, member: Member, host: Located): Promise<Ground> {
+  const { spec, shared } = task;
+  if (liveWorld(spec)?.kind === "cluster" && hasPlaces(spec.data))
+    return hostsGround(task, member, host);
   if (!shared?.model) return loadGround(spec, host, new Map());
   const { data, model } = shared;
   return loadGrid(spec.sites, host).then((grid) => ({ data, model, grid }));

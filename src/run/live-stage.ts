@@ -1,6 +1,7 @@
 /** What a run in real time stands on: its hosts, where each node runs, and where the hosts come from. */
 import type { NodeId } from "../core/ids.ts";
 import type { Micros } from "../core/units.ts";
+import type { Facts } from "../data/own/contract.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { Fleet } from "../world/live/fleet.ts";
 import { localFleet } from "../world/local/fleet.ts";
@@ -12,6 +13,8 @@ import type { LocalWorldSpec, RunSpec } from "./spec.ts";
 export interface Begun {
   readonly goAt: readonly Micros[];
   readonly members: readonly MemberChange[];
+  /** What the sites told of their records, where these stay there. */
+  readonly facts?: Facts | undefined;
 }
 
 export interface Stage {

@@ -2,13 +2,13 @@
  * From a specification to what its nodes run: which sites, which workers, which rows where, and the program of
  * each node. Planning is deterministic: every host of a run plans it anew and gets the same.
  */
-import type { Dataset } from "../core/dataset.ts";
 import { invariant } from "../core/errors.ts";
 import { nodeId, type Role, type SiteId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createRandom, type Random } from "../core/random.ts";
 import type { LoadedData } from "../data/load.ts";
-import { type NaturalSites, partition, partitionWithin } from "../data/partition.ts";
+import type { Places } from "../data/own/contract.ts";
+import { partition, partitionWithin } from "../data/partition.ts";
 import { createLearner } from "../model/create.ts";
 import type { Learner } from "../model/learner.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -53,17 +53,25 @@ export async function loadGround(
 }
 
 /** @param observe makes the observer that the programs tell of their copies. */
-export function planRun(
+export const planRun = (
   spec: RunSpec,
-  { grid, data, model }: Ground,
+  ground: Ground,
+  kernels: Kernels,
+  observe: (deployment: Deployment, learner: Learner) => Observer,
+): RunPlan => planWith(spec, ground, createLearner(ground.model), kernels, observe);
+
+/** As `planRun`, for a learner that is made already. */
+export function planWith(
+  spec: RunSpec,
+  { grid, data }: Pick<Ground, "grid" | "data">,
+  learner: Learner,
   kernels: Kernels,
   observe: (deployment: Deployment, learner: Learner) => Observer,
 ): RunPlan {
   const { optimizer } = spec;
   invariant(optimizer, "a training run has an optimizer");
   const random = createRandom(spec.seed, "run");
-  const learner = createLearner(model);
-  const sites = planSites(spec, grid, data.train, data.natural, random.stream("split"));
+  const sites = planSites(spec, grid, data, random.stream("split"));
   const initial = kernels.allocate(learner.layout.length);
   kernels.copy(initial, learner.initialise(random.stream("initial")));
   // A deployment already holds programs; the observer comes after it.
@@ -112,18 +120,20 @@ const nodes = (site: SiteId, role: Role, count: number): NodeInfo[] =>
 export function planSites(
   spec: RunSpec,
   grid: Grid,
-  train: Dataset,
-  natural: NaturalSites | undefined,
+  { train, natural, places }: Pick<LoadedData, "train" | "natural" | "places">,
   random: Random,
 ): SitePlan[] {
   const { sites } = grid.topology;
   const { workers, servers } = spec.sites;
   const { split } = spec.data;
-  const parts = partition(train, split, sites.length, random.stream("sites"), natural);
+  const parts = places
+    ? rowsAt(places)
+    : partition(train, split, sites.length, random.stream("sites"), natural);
   let number = 0;
   return sites.map(({ id }, s) => {
     const own = parts[s] as Uint32Array;
-    const rows = partitionWithin(train, split, own, workers, random.stream(id));
+    const dealt = partitionWithin(train, split, own, workers, random.stream(id));
+    const rows = places && !isHere(places, id) ? dealt.map(({ length }) => absent(length)) : dealt;
     return {
       id,
       workers: nodes(id, "worker", workers).map((node, i) => ({
@@ -136,6 +146,22 @@ export function planSites(
     };
   });
 }
+
+/** The rows of each site; of sites whose records are elsewhere, as many as they have. */
+function rowsAt(places: Places): readonly Uint32Array[] {
+  let from = 0;
+  return places.sizes.map(({ rows }) => {
+    const begin = places.here === "all" ? from : 0;
+    from += rows;
+    return Uint32Array.from({ length: rows }, (_, row) => begin + row);
+  });
+}
+
+const isHere = ({ here }: Places, site: SiteId): boolean =>
+  here === "all" || (here !== "none" && here.site === site);
+
+/** Numbers of rows that no data set has: records of other sites are counted, and never looked at. */
+const absent = (count: number): Uint32Array => new Uint32Array(count).fill(0xffff_ffff);
 
 /** What a between may know of the network, from the grid. */
 export function networkFacts({ topology, groups }: Grid): NetworkFacts {

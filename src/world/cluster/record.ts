@@ -28,6 +28,8 @@ export interface RunRecord {
   readonly goAt: readonly Micros[];
   /** Who has come and gone. */
   readonly members: readonly MemberChange[];
+  /** What the hosts were told before they joined, where they were. */
+  readonly facts?: unknown;
   /** Without a renewal for so long, another may lead the run. */
   readonly leaseMicros: Micros;
 }

@@ -222,6 +222,9 @@ export class Supervisor {
 
   #hear(member: Member, message: FromHost): void {
     switch (message.type) {
+      case "report":
+        // Answered on the way (briefing.ts), where the run asks for reports.
+        return;
       case "listening":
         member.address = message.address;
         this.#become(member, "listening");
