@@ -19,6 +19,8 @@ const LEADERLESS: Micros = 600 * SECOND;
 /** The last messages are acknowledged in this time, or never. */
 const LAST_WORDS: Micros = 5 * SECOND;
 
+const RELEASED = "released";
+
 /** Starts the host of a run at this agent; when it has ended, nothing of it is left. */
 export type StartHost = (
   order: Pick<HostSetup, "run" | "host" | "names" | "token" | "task">,
@@ -86,7 +88,7 @@ export class Assignment {
         this.#say({ type: "ended", end: { how, lastLines: [] } });
       });
     } else if (order.type === "release") {
-      this.end("released").catch(() => {});
+      this.end(RELEASED).catch(() => {});
     } else if (order.type === "attach") {
       for (const said of this.#story) this.#conveyor.push(toBytes(said));
     } else {
@@ -138,12 +140,15 @@ export class Assignment {
     this.#host?.kill();
     await this.#host?.ended;
     notify(`run ${this.#run}: ${why}`);
-    let stop = (): void => {};
-    const late = new Promise<void>((resolve) => {
-      stop = timers.after(LAST_WORDS, resolve);
-    });
-    await Promise.race([this.#conveyor.empty(), late]);
-    stop();
+    // Who gives an agent back wants to hear no more, and may be gone already.
+    if (why !== RELEASED) {
+      let stop = (): void => {};
+      const late = new Promise<void>((resolve) => {
+        stop = timers.after(LAST_WORDS, resolve);
+      });
+      await Promise.race([this.#conveyor.empty(), late]);
+      stop();
+    }
     this.#conveyor.close();
     for (const subscription of this.#subscriptions) subscription.close();
     this.#finish();

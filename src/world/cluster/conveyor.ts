@@ -55,6 +55,7 @@ export class Conveyor {
   #first = 0;
   #busy = false;
   #closed = false;
+  #parting = false;
 
   constructor(options: ConveyorOptions) {
     this.#options = options;
@@ -68,6 +69,12 @@ export class Conveyor {
       this.#queue.push({ flags: begins | ends, bytes: message.subarray(at, at + PART_BYTES) });
     }
     if (!this.#busy) this.#run().catch((error: unknown) => this.#refuse(error));
+  }
+
+  /** The last message, after which the receiver goes: once it has gone, nothing more is to be acknowledged. */
+  farewell(message: Uint8Array): void {
+    this.push(message);
+    this.#parting = true;
   }
 
   /** Resolves when everything was acknowledged, or nothing more will be. */
@@ -132,6 +139,8 @@ export class Conveyor {
         // A signed order that came again: the first copy arrived, its acknowledgement did not.
         if (tries > 0 && error instanceof BusError && error.code === "BUS_REPLAYED") return;
         if (!isRetryable(error)) throw error;
+        if (this.#parting && error instanceof BusError && error.code === "BUS_NO_RESPONDERS")
+          return;
       }
       await new Promise<void>((resolve) => timers.after(PAUSE, resolve));
     }

@@ -138,6 +138,7 @@ class Leading {
   readonly #timers: Timers = realTimers();
   readonly #place: Place;
   readonly #scope = new Scope();
+  readonly #interrupt = (): void => this.#scope.cancel("interrupted");
   readonly #lost: Promise<Error>;
   #lose: (error: Error) => void = () => {};
   #loss: Error | undefined;
@@ -163,7 +164,7 @@ class Leading {
         setImmediate(() => this.#fleet?.abandon());
       };
     });
-    place.signal.addEventListener("abort", () => this.#scope.cancel("interrupted"), { once: true });
+    place.signal.addEventListener("abort", this.#interrupt, { once: true });
   }
 
   static async open(run: string, place: Place): Promise<Leading> {
@@ -258,6 +259,7 @@ class Leading {
   }
 
   async #close(): Promise<void> {
+    this.#place.signal.removeEventListener("abort", this.#interrupt);
     await this.#takeBack();
     this.#scope.cancel("the run is over");
     this.#roster?.close();

@@ -60,6 +60,8 @@ const DOUBT: Micros = 300 * MILLISECOND;
 /** A host that was to be ended is believed to be so. */
 const KILLED: Micros = 10 * SECOND;
 
+const RELEASE = toBytes({ type: "release" } satisfies Down);
+
 type Sign = (subject: string, data: Uint8Array) => Uint8Array;
 
 export class ClusterFleet implements Fleet {
@@ -105,7 +107,7 @@ export class ClusterFleet implements Fleet {
   release(agent: Member): void {
     const conveyor = this.#conveyor(agent);
     this.#farewells.push(conveyor);
-    conveyor.push(toBytes({ type: "release" } satisfies Down));
+    conveyor.farewell(RELEASE);
   }
 
   /** The agents of the run, in the order of its hosts, and what was wanted of them. */
@@ -193,7 +195,6 @@ export class ClusterFleet implements Fleet {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const hand of this.#hands.values()) hand.order({ type: "release" });
     await Promise.all([...this.#hands.values()].map((hand) => hand.close()));
     await Promise.all(this.#farewells.map((conveyor) => this.#said(conveyor)));
     this.#deaf?.();
@@ -356,8 +357,10 @@ class Hand implements RunningHost {
     }
   }
 
+  /** Gives its agent back. */
   async close(): Promise<void> {
     const { timers } = this.#options;
+    this.#conveyor.farewell(RELEASE);
     await this.#desk?.close();
     await emptied(this.#conveyor, ANSWER, timers);
   }

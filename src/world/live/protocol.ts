@@ -135,18 +135,25 @@ export interface PortableError {
   readonly stack: string | undefined;
   readonly fix: string | undefined;
   readonly issues: readonly InputIssue[] | undefined;
+  /** Of its cause. */
+  readonly cause?: Pick<PortableError, "message" | "stack"> | undefined;
 }
 
 export function portable(error: unknown): PortableError {
-  const { code, message, stack, fix, issues } = (
+  const { code, message, stack, fix, issues, cause } = (
     error instanceof Error ? error : new Error(String(error))
   ) as Error & Partial<PangaeaError & InputError>;
-  return { code: typeof code === "string" ? code : undefined, message, stack, fix, issues };
+  return {
+    ...{ code: typeof code === "string" ? code : undefined, message, stack, fix, issues },
+    ...(cause instanceof Error && { cause: { message: cause.message, stack: cause.stack } }),
+  };
 }
 
-export function restored({ code, message, stack, fix, issues }: PortableError): PangaeaError {
+export function restored(portable: PortableError): PangaeaError {
+  const { code, message, stack, fix, issues, cause: told } = portable;
   if (issues) return new InputError(issues);
-  const error = new PangaeaError(code ?? "HOST_FAILED", message, { fix });
+  const cause = told && Object.assign(new Error(told.message), { stack: told.stack });
+  const error = new PangaeaError(code ?? "HOST_FAILED", message, { fix, cause });
   if (stack !== undefined) error.stack = stack;
   return error;
 }
