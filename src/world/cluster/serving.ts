@@ -106,6 +106,7 @@ class Agent {
     open: () => Promise<KeyValue>,
     over: Promise<void>,
   ): Promise<KeyValue | undefined> {
+    let said: string | undefined;
     while (!this.#options.signal.aborted) {
       try {
         return await open();
@@ -113,7 +114,8 @@ class Agent {
         const notMade = error instanceof BusError && error.code === "BUS_FORBIDDEN";
         if (!(isRetryable(error) || notMade)) throw error;
         const why = notMade ? "the first run makes it" : (error as Error).message;
-        this.#options.notify(`waiting for the members' bucket: ${why}`);
+        if (said !== why) this.#options.notify(`waiting for the members' bucket: ${why}`);
+        said = why;
         let stop = (): void => {};
         const later = new Promise<void>((resolve) => {
           stop = this.#options.timers.after(AGAIN, resolve);
