@@ -5,8 +5,10 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { VERSION } from "../../src/browser/version.ts";
+import type { RoleKey } from "../../src/world/bus/accounts.ts";
 import { openMembers } from "../../src/world/bus/membership.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
+import type { NatsAuth } from "../../src/world/bus/nats-options.ts";
 import type { AgentOptions } from "../../src/world/cluster/agent.ts";
 import { type Agents, agents } from "../run/agents.ts";
 import { natsOptions } from "../world/nats-server.ts";
@@ -28,10 +30,15 @@ let open: OpenPage;
 /** What agents in Node have in common. */
 let ofNode: Partial<AgentOptions>;
 
-const auth = { kind: "nkey", seed: KEYS.node.seed } as const;
+const authOf = ({ seed }: RoleKey): NatsAuth => ({ kind: "nkey", seed });
+const auth = authOf(KEYS.node);
 
 beforeAll(async () => {
   nats = await webNats();
+  // Who leads runs makes the members' bucket.
+  const leader = await connectNats(natsOptions(nats.server, { auth: authOf(KEYS.coordinator) }));
+  await openMembers(leader);
+  await leader.close();
   node = await agents(nats.server, auth);
   ofNode = {
     ...{ version: VERSION, coordinatorKey: KEYS.coordinator.publicKey },
