@@ -211,6 +211,45 @@ describe("federated averaging", () => {
   });
 });
 
+describe("a site that restarts", () => {
+  const restart = (at: number) => ({
+    faults: [{ kind: "crash", node: "site-1/peer-0", at, restartAfter: 0.1 }],
+  });
+
+  test("goes on with the model that it saved, at the batch that arrives next", async () => {
+    // Saved after batch 19, at 2.0 s and a little; batches come every 0.1 s.
+    const run = await execute(spec(restart(2.45)));
+    const { data, plan } = await groundOf(spec());
+    const { train } = data;
+    if (train.kind !== "dense") throw new Error("dense");
+    const shape = { kind: "dense", shape: train.shape, classes: train.classes } as const;
+    const model = createTailored({ kind: "svm" }, shape, createRandom(1));
+    const seen = only(run, "stream").filter(({ site }) => site === "site-1");
+    const batches = seen.map(({ batch }) => batch);
+    const back = batches.findIndex((batch, i) => batch !== i);
+    expect(batches.slice(back)).toEqual([...Array(30).keys()].slice(batches[back]));
+    const own = plan.sites[1]!.stream;
+    const batchOf = (k: number) => ({ dataset: train, rows: batchRows(own, k) });
+    for (let k = 0; k < 20; k++) await model.learn(batchOf(k));
+    for (const { batch, errors } of seen.slice(back)) {
+      const { rows } = batchOf(batch);
+      const out = new Int32Array(rows.length);
+      await model.predict({ dataset: train, rows }, out);
+      expect(out.filter((c, i) => c !== train.labels[rows[i]!]).length).toBe(errors);
+      await model.learn(batchOf(batch));
+    }
+    expect(run.outcome.tailored?.[1]?.saved).toEqual(model.save());
+  });
+
+  test("before it has saved one begins anew", async () => {
+    const run = await execute(spec(restart(1.05)));
+    const seen = only(run, "stream").filter(({ site }) => site === "site-1");
+    expect(seen.length).toBeLessThan(30);
+    expect(new Set(seen.map(({ batch }) => batch)).size).toBe(seen.length);
+    expect(run.outcome.reason).toBe("finished");
+  });
+});
+
 describe("ends", () => {
   test("maxSeconds ends the run before its streams", async () => {
     const run = await execute(spec({ stop: { maxSeconds: 1 } }));

@@ -3,6 +3,7 @@ import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SECOND } from "../../src/core/units.ts";
 import { accountFile, createRoleKey, type RoleKey } from "../../src/world/bus/accounts.ts";
+import { bucketsOfRun, openRegistry, REGISTRY } from "../../src/world/bus/buckets.ts";
 import type { Bus } from "../../src/world/bus/contract.ts";
 import type { BusError } from "../../src/world/bus/errors.ts";
 import { join, openMembers } from "../../src/world/bus/membership.ts";
@@ -96,6 +97,25 @@ describe("what a role may do", () => {
     expect(await members.keys()).toEqual(["virginia/worker-0"]);
     expect(await (await openMembers(observer)).keys()).toEqual(["virginia/worker-0"]);
     await joined.leave();
+  });
+
+  test("nodes tell of their models in the bucket that the coordinator made, each run below its name", async () => {
+    const all = await openRegistry(coordinator);
+    const [one, two] = [bucketsOfRun(node, "run-1"), bucketsOfRun(node, "run-2")];
+    const [mine, other] = [await one.kv(REGISTRY), await two.kv(REGISTRY)];
+    await mine.put("class-1.site-0/peer-0", bytes("one"));
+    await other.put("class-1.site-0/peer-0", bytes("two"));
+    expect(text((await mine.get("class-1.site-0/peer-0"))?.value)).toBe("one");
+    expect(await mine.keys({ below: "class-1" })).toEqual(["class-1.site-0/peer-0"]);
+    const heard: string[] = [];
+    (await other.watch({ below: "class-1" }, ({ key }) => heard.push(key))).close();
+    expect(heard).toEqual(["class-1.site-0/peer-0"]);
+    expect(await all.keys()).toEqual([
+      "run-1.class-1.site-0/peer-0",
+      "run-2.class-1.site-0/peer-0",
+    ]);
+    const watching = await bucketsOfRun(observer, "run-1").kv(REGISTRY);
+    expect((await refused(watching.put("class-1.x", bytes("")))).code).toBe("BUS_FORBIDDEN");
   });
 
   test("a wrong role is refused, and nothing changes", async () => {

@@ -5,6 +5,7 @@
  * what a client watches: orders are therefore signed (`signed.ts`).
  */
 import { nkeys } from "@nats-io/nats-core";
+import { REGISTRY } from "./buckets.ts";
 import { decodeText } from "./frame.ts";
 import { MEMBERS } from "./membership.ts";
 import { RUNS } from "./names.ts";
@@ -50,6 +51,7 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
     publish: [
       ...["pangaea.up.>", "pangaea.peer.>"],
       ...[`$KV.${MEMBERS}.>`, `$JS.*.API.$KV.${MEMBERS}.>`],
+      ...[`$KV.${REGISTRY}.>`, `$JS.*.API.$KV.${REGISTRY}.>`],
       ...READ_BUCKETS,
     ],
     subscribe: ["pangaea.down.>", "pangaea.peer.>"],

@@ -12,6 +12,10 @@ export const REGISTRY = "cartel";
 
 const SHARED_SECONDS = 3600;
 
+/** Whoever leads runs makes it; nodes may only write. */
+export const openRegistry = (bus: Buckets, domain?: string): Promise<KeyValue> =>
+  bus.kv(REGISTRY, { ttlSeconds: SHARED_SECONDS, domain });
+
 /** @param run a word of keys. */
 export const bucketsOfRun = (bus: Buckets, run: string): Buckets => ({
   kv: async (bucket, { domain } = {}) =>

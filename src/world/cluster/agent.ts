@@ -19,24 +19,56 @@ export interface AgentOptions extends Omit<MemberOptions, "address" | "startHost
 }
 
 /** Serves until the signal, or until the one run is over. */
-export function serveAgent(options: AgentOptions): Promise<void> {
+export async function serveAgent(options: AgentOptions): Promise<void> {
   const { advertise, listen } = options;
-  return serveMember({
-    ...options,
-    address: (advertise ?? listen).host,
-    startHost: childProcesses(options),
-  });
+  const folders = new Folders();
+  try {
+    await serveMember({
+      ...options,
+      address: (advertise ?? listen).host,
+      startHost: childProcesses(options, folders),
+    });
+  } finally {
+    await folders.close();
+  }
 }
 
-/** Each host is a process with a folder of its own, which goes with it. */
-function childProcesses(options: AgentOptions): StartHost {
+/**
+ * What the hosts of each run keep: a host that ends in order takes its folder with it; in that of one that died, another
+ * host of the run finds the stores of its nodes, as long as the agent is there.
+ */
+class Folders {
+  readonly #of = new Map<string, string>();
+
+  async open(run: string): Promise<string> {
+    const folder = this.#of.get(run) ?? (await mkdtemp(join(tmpdir(), "pangaea-")));
+    this.#of.set(run, folder);
+    return folder;
+  }
+
+  async ended(run: string, { how }: HostEnd): Promise<void> {
+    const folder = this.#of.get(run);
+    if (how !== IN_ORDER || folder === undefined) return;
+    this.#of.delete(run);
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  async close(): Promise<void> {
+    for (const folder of this.#of.values()) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const IN_ORDER = "exit code 0";
+
+/** Each host is a process. */
+function childProcesses(options: AgentOptions, folders: Folders): StartHost {
   const { listen, advertise, credentials, relayed, means, version } = options;
   return async (order, onMessage) => {
-    const folder = await mkdtemp(join(tmpdir(), "pangaea-"));
+    const folder = await folders.open(order.run);
     const meeting = { kind: "network" as const, listen, advertise, credentials, relayed };
     const running = launch("processes", { ...order, folder, version, meeting, means }, onMessage);
     const ended = running.ended.then(async (end): Promise<HostEnd> => {
-      await rm(folder, { recursive: true, force: true });
+      await folders.ended(order.run, end);
       return end;
     });
     return { ...running, ended };

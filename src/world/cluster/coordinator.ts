@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { PangaeaError } from "../../core/errors.ts";
 import { Scope } from "../../core/scope.ts";
 import type { Micros } from "../../core/units.ts";
+import { openRegistry } from "../bus/buckets.ts";
 import type { Bus } from "../bus/contract.ts";
 import { acquireLease, type Lease } from "../bus/lease.ts";
 import { realTimers, type Timers } from "../bus/timers.ts";
@@ -204,6 +205,7 @@ class Leading {
     const { access, domain, tell } = this.#place;
     if (this.#loss) throw this.#loss;
     this.#roster = await Roster.open(this.#bus, this.#timers, domain);
+    await openRegistry(this.#bus, domain);
     this.#fleet = new ClusterFleet({
       ...{ bus: this.#bus, timers: this.#timers, run: this.#run, epoch: this.#lease!.epoch },
       ...own,
