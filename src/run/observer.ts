@@ -144,7 +144,9 @@ export class CopyObserver implements Observer {
     const counting = copies.filter((copy) => mark >= (this.#absent.get(copy) ?? 0));
     const reached = counting.every((name) => sighted?.get(name)?.covered === length);
     if (!sighted || !reached || counting.length === 0) return;
-    this.#pending.delete(mark);
+    // Parts tell of their marks in order: what lacks at an earlier one will not come.
+    for (const earlier of [...this.#pending.keys()])
+      if (earlier <= mark) this.#pending.delete(earlier);
     this.#latest = Math.max(this.#latest, mark);
     const of = (name: string): Pending | undefined =>
       counting.includes(name) ? sighted.get(name) : undefined;

@@ -2,7 +2,7 @@
  * A run at one agent: its host, the orders that it gets, what it says. The host outlives its coordinator: it goes on,
  * and what it says is kept, until another coordinator asks for it or nobody has led the run for a long time.
  */
-import { type Micros, SECOND } from "../../core/units.ts";
+import { type Bytes, type Micros, SECOND } from "../../core/units.ts";
 import type { Subscription } from "../bus/contract.ts";
 import { freshName } from "../bus/fresh.ts";
 import type { orderCheck } from "../bus/signed.ts";
@@ -16,6 +16,8 @@ import { down, up } from "./subjects.ts";
 
 /** So long nobody may lead the run. */
 const LEADERLESS: Micros = 600 * SECOND;
+/** So much of a host's copies is kept while nobody takes them. */
+const KEEP: Bytes = 256 * 2 ** 20;
 /** The last messages are acknowledged in this time, or never. */
 const LAST_WORDS: Micros = 5 * SECOND;
 
@@ -43,6 +45,7 @@ export class Assignment {
   #starting: Promise<void> = Promise.resolve();
   #forget: () => void = () => {};
   #ending: Promise<void> | undefined;
+  #drops = 0;
 
   constructor(run: string, life: string, check: Assignment["check"], options: MemberOptions) {
     this.#run = run;
@@ -55,6 +58,8 @@ export class Assignment {
     this.#conveyor = new Conveyor({
       ...{ bus, timers, subject: up(run), source: `${life}/${freshName()}` },
       onRefused: (error) => notify(`run ${run}: ${error.message}`),
+      keepSpare: options.keepBytes ?? KEEP,
+      onDropped: () => this.#dropped(),
     });
   }
 
@@ -120,7 +125,24 @@ export class Assignment {
 
   #say(said: Up): void {
     if (isOfStory(said)) this.#story.push(said);
-    this.#conveyor.push(toBytes(said));
+    // Copies can be judged at fewer times; events are what the log is made of.
+    const spare = said.type === "from" && said.message.type === "said";
+    this.#conveyor.push(toBytes(said), spare);
+  }
+
+  /** Says so once, until somebody takes what is left. */
+  #dropped(): void {
+    if (this.#drops++ > 0) return;
+    const { id, notify } = this.#options;
+    const text = `${id} drops the oldest pieces of copies that nobody takes: they are not judged at those clocks`;
+    notify(`run ${this.#run}: ${text}`);
+    this.#say({ type: "from", message: { type: "warning", text } });
+    this.#conveyor.empty().then(
+      () => {
+        this.#drops = 0;
+      },
+      () => {},
+    );
   }
 
   /** Somebody leads the run. */

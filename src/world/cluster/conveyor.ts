@@ -4,7 +4,7 @@
  * (`bus/sequenced.ts` ends a stream whose receiver has forgotten it; here the sender goes on.) One batch is on its
  * way at a time; long messages are cut into parts.
  */
-import type { Micros } from "../../core/units.ts";
+import type { Bytes, Micros } from "../../core/units.ts";
 import { MILLISECOND, SECOND } from "../../core/units.ts";
 import type { Bus } from "../bus/contract.ts";
 import { BusError, isRetryable } from "../bus/errors.ts";
@@ -28,6 +28,18 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
+/** A message that waits, or is on its way. */
+interface Queued {
+  readonly length: number;
+  /** It can be done without, as long as nothing of it was sent. */
+  readonly spare: boolean;
+  begun: boolean;
+}
+
+interface QueuedPart extends Part {
+  readonly message: Queued;
+}
+
 interface Head {
   /** Of the sender, in one of its lives. */
   readonly source: string;
@@ -45,13 +57,17 @@ export interface ConveyorOptions {
   readonly seal?: ((batch: Uint8Array) => Uint8Array) | undefined;
   /** The receiver will never take it: nothing more is sent. */
   readonly onRefused: (error: BusError) => void;
+  /** So much of what can be done without is kept, the last always; the oldest is dropped. Default: everything. */
+  readonly keepSpare?: Bytes | undefined;
+  readonly onDropped?: (() => void) | undefined;
 }
 
 export class Conveyor {
   readonly #options: ConveyorOptions;
   readonly #roundTrip = new LearnedDeadline(FIRST_ROUND_TRIP);
   readonly #idle: (() => void)[] = [];
-  #queue: Part[] = [];
+  #queue: QueuedPart[] = [];
+  #spare: Bytes = 0;
   #first = 0;
   #busy = false;
   #closed = false;
@@ -61,13 +77,17 @@ export class Conveyor {
     this.#options = options;
   }
 
-  push(message: Uint8Array): void {
+  /** @param spare it may be dropped while nobody takes it. */
+  push(message: Uint8Array, spare = false): void {
     if (this.#closed) return;
+    const queued: Queued = { length: message.length, spare, begun: false };
     for (let at = 0; at === 0 || at < message.length; at += PART_BYTES) {
       const begins = at === 0 ? BEGINS : 0;
       const ends = at + PART_BYTES >= message.length ? ENDS : 0;
-      this.#queue.push({ flags: begins | ends, bytes: message.subarray(at, at + PART_BYTES) });
+      const bytes = message.subarray(at, at + PART_BYTES);
+      this.#queue.push({ flags: begins | ends, bytes, message: queued });
     }
+    if (spare) this.#keep(queued);
     if (!this.#busy) this.#run().catch((error: unknown) => this.#refuse(error));
   }
 
@@ -89,6 +109,20 @@ export class Conveyor {
     this.#wake();
   }
 
+  /** Drops the oldest of what can be done without, until the rest is little enough. */
+  #keep(last: Queued): void {
+    this.#spare += last.length;
+    while (this.#spare > (this.#options.keepSpare ?? Number.POSITIVE_INFINITY)) {
+      const oldest = this.#queue.find(
+        ({ message }) => message.spare && !message.begun && message !== last,
+      )?.message;
+      if (!oldest) return;
+      this.#queue = this.#queue.filter(({ message }) => message !== oldest);
+      this.#spare -= oldest.length;
+      this.#options.onDropped?.();
+    }
+  }
+
   async #run(): Promise<void> {
     this.#busy = true;
     // What is pushed in the same turn goes together.
@@ -97,7 +131,8 @@ export class Conveyor {
       const batch = this.#batch();
       const sealed = this.#options.seal?.(batch.frame) ?? batch.frame;
       await this.#deliver(sealed);
-      this.#queue.splice(0, batch.count);
+      for (const { flags, message } of this.#queue.splice(0, batch.count))
+        if (message.spare && flags & ENDS) this.#spare -= message.length;
       this.#first += batch.count;
     }
     this.#busy = false;
@@ -115,6 +150,7 @@ export class Conveyor {
     const data = new Uint8Array(bytes);
     let at = 0;
     for (const part of parts) {
+      part.message.begun = true;
       data.set(part.bytes, at);
       at += part.bytes.length;
     }

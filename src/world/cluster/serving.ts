@@ -3,7 +3,7 @@
  * (or some) for a run, whose host it starts, watches and ends (assignment.ts). It refuses what is not signed by the
  * coordinator's key for this life of its own, and says why it takes no further run.
  */
-import { SECOND } from "../../core/units.ts";
+import { type Bytes, SECOND } from "../../core/units.ts";
 import type { Bus, KeyValue } from "../bus/contract.ts";
 import { BusError, isRetryable } from "../bus/errors.ts";
 import { decodeFrame, decodeJson, encodeJson } from "../bus/frame.ts";
@@ -34,6 +34,8 @@ export interface MemberOptions {
   readonly startHost: StartHost;
   /** Takes this run alone, and ends with it. */
   readonly once?: string | undefined;
+  /** So much of a host's copies is kept while nobody leads its run. Default 256 MB. */
+  readonly keepBytes?: Bytes | undefined;
   /** What there is to tell whoever runs it. */
   readonly notify: (text: string) => void;
   /** Leaves, and ends what runs. */
