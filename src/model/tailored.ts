@@ -63,7 +63,7 @@ export interface TailoredModel {
   restore(saved: Uint8Array): void;
   /**
    * Becomes the mean of models of its kind and shape, as `save` wrote them, by their weights (federated averaging on
-   * streams). Only where the layout is fixed; absent: nothing to average (growing trees).
+   * streams). A forest becomes a sample of their trees by those weights. Absent: nothing to average.
    */
   average?(saved: readonly Uint8Array[], weights: readonly number[]): void;
   /** Gives native memory back. */

@@ -51,11 +51,6 @@ function onStreams({ model, between, stop, faults }: RunSpec): readonly Objectio
     const message = `${between.kind} trains one model on data that lie there; these data are streams`;
     found.push(pair(["between", "kind"], message, `use kind: ${BETWEEN.join(", ")}`));
   }
-  if (between.kind === "federated" && model.kind === "forest") {
-    const message = "trees that grow have no mean, and federated averages";
-    const fix = "use model.kind: svm, logistic, naive-bayes or graph, or another between";
-    found.push(pair(["between", "kind"], message, fix));
-  }
   for (const key of ["accuracy", "rmse", "loss", "change"] as const) {
     if (stop[key] === undefined) continue;
     const message = "nothing is judged apart from the streams: this is never reached";

@@ -239,3 +239,50 @@ describe("the forest", () => {
     expect(target.portions()).toHaveLength(7);
   });
 });
+
+describe("pooled forests (Hauschild et al. 2022)", () => {
+  const trees = 10;
+  const data = blobs(2, { rows: 400, classes: 2 });
+  const pool = async (weights: readonly number[], seed: number) => {
+    const forest = (drawn: number) =>
+      createTailored({ kind: "forest", trees }, shapeOf(data), createRandom(drawn));
+    // Each has seen one class only: whose tree it is shows in its recall.
+    const forests = [forest(1), forest(2)];
+    for (const [label, one] of forests.entries())
+      await one.learn({
+        dataset: data,
+        rows: allRows(data).filter((row) => data.labels[row] === label),
+      });
+    const pooled = forest(seed);
+    pooled.average?.(
+      forests.map((one) => one.save()),
+      weights,
+    );
+    return { forests, pooled };
+  };
+  const giver = ({ use }: { readonly use: Float32Array }): number => ((use[0] ?? 0) > 0 ? 0 : 1);
+
+  test("have as many trees of each site as its share of the weight, rounded up or down", async () => {
+    const seen = new Set<number>();
+    for (let seed = 10; seed < 20; seed++) {
+      const { pooled, forests } = await pool([3, 1], seed);
+      const of = pooled.portions().map(giver);
+      const first = of.filter((site) => site === 0).length;
+      expect([7, 8]).toContain(first);
+      // A place keeps the tree that stands there in one of the forests.
+      for (const [place, portion] of pooled.portions().entries())
+        expect(portion).toEqual(forests[of[place]!]!.portions()[place]);
+      seen.add(of.indexOf(1));
+    }
+    expect(seen.size).toBeGreaterThan(1);
+  });
+
+  test("of one weight alone predict as that one does", async () => {
+    const { pooled, forests } = await pool([0, 5], 3);
+    const rows = allRows(data);
+    const [mine, theirs] = [new Int32Array(rows.length), new Int32Array(rows.length)];
+    await pooled.predict({ dataset: data, rows }, mine);
+    await forests[1]!.predict({ dataset: data, rows }, theirs);
+    expect(mine).toEqual(theirs);
+  });
+});

@@ -90,7 +90,10 @@ describe("adaptation", () => {
   test("a peak shorter than the window is not swallowed by it", () => {
     // Three batches of ten with four wrong, then one in forty: 4.4 % of the first 500 examples, within two points of 2.5 %.
     const after = Array.from({ length: 397 }, (_, k) => (k % 4 === 0 ? 1 : 0));
-    const view = fold(mark("a", 0, "shift"), ...batches("a", [4, 4, 4, ...after], { examples: 10 }));
+    const view = fold(
+      mark("a", 0, "shift"),
+      ...batches("a", [4, 4, 4, ...after], { examples: 10 }),
+    );
     const site = siteOf(view);
     expect(errorOf(site, 0, 50)).toBeLessThan(0.025 + MARGIN + 0.005);
     expect(adaptationOf(site, { from: 0, to: 400 }).batches).toBe(3);

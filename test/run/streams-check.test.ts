@@ -52,13 +52,6 @@ describe("is refused", () => {
       ],
     ],
     [
-      "averages of trees",
-      (text: string) => text.replace("svm", "forest").replace("kind: none", "kind: federated"),
-      [
-        "6: between.kind: trees that grow have no mean, and federated averages (use model.kind: svm, logistic, naive-bayes or graph, or another between)",
-      ],
-    ],
-    [
       "centralised learning where records stay",
       swap("kind: none", "kind: centralize"),
       [

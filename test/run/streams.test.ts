@@ -203,6 +203,13 @@ describe("federated averaging", () => {
     }
   });
 
+  test("of forests every site gets a sample of the sites' trees", async () => {
+    const run = await execute(spec({ ...federated, model: { kind: "forest", trees: 5 } }));
+    const rounds = only(run, "metric").filter(({ name }) => name === "federated.round");
+    expect(rounds).toHaveLength(2);
+    expect(run.outcome.reason).toBe("finished");
+  });
+
   test("a partition costs rounds their missing sites, and nobody a batch", async () => {
     const faults = [{ kind: "partition", a: "site-0", b: "site-1", at: 0.2, for: 1.5 }];
     const run = await execute(spec({ ...federated, faults }));

@@ -3,7 +3,8 @@
  * coordinator, which averages what the sites of the round sent, weighted by the examples that each learned in it, in the
  * order of the sites, and sends the mean back. No batch waits: a site goes on learning, and takes the mean when it comes;
  * what it learned between sending and then is lost. A round in which a site is missing closes when the next one begins.
- * Models of a fixed layout are averaged (`TailoredModel.average`); growing trees have no mean and are refused.
+ * Models of a fixed layout are averaged; of forests, whose trees have no mean, the server's is a weighted sample of the
+ * sites' trees (`TailoredModel.average`): a pooled forest.
  */
 import { invariant } from "../../../core/errors.ts";
 import { nodeId } from "../../../core/ids.ts";
