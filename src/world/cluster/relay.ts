@@ -48,6 +48,8 @@ const BEAT = 255;
 /** A round trip, before one was seen. */
 const FIRST_ROUND_TRIP: Micros = 200 * MILLISECOND;
 const LONGEST_PATIENCE: Micros = 30 * SECOND;
+/** Once the peer has said goodbye: it may have left before it could answer. */
+const LAST_PATIENCE: Micros = SECOND / 2;
 
 /**
  * Joins this end to `peer`; both ends call this. Throws PEER_REFUSED when the other is of another run or version or
@@ -214,7 +216,8 @@ class RelayLink implements RelayCarrier {
     const subject = this.#target();
     for (let tries = 0; ; tries++) {
       const patience = this.#roundTrip.deadline() * 2 ** Math.min(tries, 3);
-      const deadline = Math.min(patience, LONGEST_PATIENCE);
+      const longest = this.#saidGoodbye() ? LAST_PATIENCE : LONGEST_PATIENCE;
+      const deadline = Math.min(patience, longest);
       try {
         await this.#bus.request(subject, message, { deadline, scope: this.#scope });
         this.#heard++;
@@ -233,7 +236,11 @@ class RelayLink implements RelayCarrier {
   /** After its goodbyes a peer that has everything leaves, and an acknowledgement may be lost. */
   #isOver(error: unknown): boolean {
     const left = error instanceof BusError && error.code === "BUS_NO_RESPONDERS";
-    return left && QUEUES.every((queue) => this.#lanes[queue].finished);
+    return left && this.#saidGoodbye();
+  }
+
+  #saidGoodbye(): boolean {
+    return QUEUES.every((queue) => this.#lanes[queue].finished);
   }
 
   #take(message: Uint8Array): Uint8Array {
