@@ -51,6 +51,16 @@ function onStreams({ model, between, stop, faults }: RunSpec): readonly Objectio
     const message = `${between.kind} trains one model on data that lie there; these data are streams`;
     found.push(pair(["between", "kind"], message, `use kind: ${BETWEEN.join(", ")}`));
   }
+  if (model.kind === "graph" && (model.layers === undefined) === (model.path === undefined)) {
+    const both = model.layers !== undefined;
+    const message = both
+      ? "a graph is its layers or a file, and this one is both"
+      : "a graph without layers and without a file";
+    const fix = both
+      ? "remove layers or path"
+      : "layers: [flatten, { dense: 32 }, relu, { dense: 10 }], or path: model.onnx";
+    found.push(pair(["model"], message, fix));
+  }
   for (const key of ["accuracy", "rmse", "loss", "change"] as const) {
     if (stop[key] === undefined) continue;
     const message = "nothing is judged apart from the streams: this is never reached";

@@ -15,7 +15,7 @@ import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "
 import { loadGrid } from "./presets/load.ts";
 import { liveWorld, mayLeave, processorModel, type RunSpec, streamOf } from "./spec.ts";
 import { runStreamHost } from "./stream-host.ts";
-import { loadStreamGround, type StreamGround } from "./stream-plan.ts";
+import { loadStreamGround, type StreamGround, streamFiles } from "./stream-plan.ts";
 
 export interface LiveLinks {
   /** `declared`: steps last at least as long as on the declared processor. */
@@ -151,5 +151,6 @@ function groundOf(task: LiveTask, member: Member, host: Located): Promise<Ground
 
 async function streamGroundOf({ spec, shared }: LiveTask, host: Located): Promise<StreamGround> {
   if (!shared) return loadStreamGround(spec, host, new Map());
-  return { data: shared.data, grid: await loadGrid(spec.sites, host) };
+  const files = await streamFiles(spec, host);
+  return { data: shared.data, files, grid: await loadGrid(spec.sites, host) };
 }

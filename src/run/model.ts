@@ -28,8 +28,8 @@ export async function loadRunModel(
   return { ...base, values, ...(await modelFile(model, host)) };
 }
 
-async function modelFile(
-  { path }: OnnxSpec,
+export async function modelFile(
+  { path }: Pick<OnnxSpec, "path">,
   host: Files,
 ): Promise<Pick<ModelSpec, "file" | "external">> {
   const place = await find(path, "path", host);

@@ -9,6 +9,7 @@ import { createRandom } from "../core/random.ts";
 import type { LoadedData } from "../data/load.ts";
 import { planStreams } from "../data/streams/plan.ts";
 import { type CreateTailored, tailoredModels } from "../model/online/create.ts";
+import type { GraphHost } from "../model/online/graph-shared.ts";
 import type { TailoredModel } from "../model/tailored.ts";
 import { createBetween } from "../sync/algorithms.ts";
 import type { Programs } from "../sync/programs.ts";
@@ -16,7 +17,9 @@ import type { StreamObserver, StreamSite } from "../sync/streams.ts";
 import type { Buckets } from "../world/bus/buckets.ts";
 import { isOnline } from "./check-streams.ts";
 import { loadRunData } from "./data.ts";
+import type { Files } from "./find-file.ts";
 import type { RunHost } from "./host.ts";
+import { modelFile } from "./model.ts";
 import { networkFacts } from "./plan.ts";
 import type { Grid } from "./presets/grid.ts";
 import { loadGrid } from "./presets/load.ts";
@@ -26,6 +29,14 @@ import { type RunSpec, streamOf } from "./spec.ts";
 export interface StreamGround {
   readonly grid: Grid;
   readonly data: LoadedData;
+  /** Of a model that is a file. */
+  readonly files?: GraphHost | undefined;
+}
+
+/** What the run's model needs of files. */
+export async function streamFiles({ model }: RunSpec, host: Files): Promise<GraphHost> {
+  const path = model.kind === "graph" ? model.path : undefined;
+  return path === undefined ? {} : modelFile({ path }, host);
 }
 
 export interface StreamPlan extends Programs {
@@ -41,7 +52,8 @@ export async function loadStreamGround(
   loaded: Map<string, LoadedData>,
 ): Promise<StreamGround> {
   const grid = await loadGrid(spec.sites, host);
-  return { grid, data: await loadRunData(spec, host, loaded) };
+  const files = await streamFiles(spec, host);
+  return { grid, files, data: await loadRunData(spec, host, loaded) };
 }
 
 /**
@@ -50,7 +62,7 @@ export async function loadStreamGround(
  */
 export function planStreamRun(
   spec: RunSpec,
-  { grid, data }: StreamGround,
+  { grid, data, files }: StreamGround,
   observer: StreamObserver,
   buckets?: Buckets,
 ): StreamPlan {
@@ -70,7 +82,7 @@ export function planStreamRun(
     const peer = { id: nodeId(id, "peer", 0), site: id, role: "peer", index: 0 } as const;
     return { id, peer, stream: streams[i]! };
   });
-  const create = modelsOf(spec, dataset);
+  const create = modelsOf(spec, dataset, files);
   const made: TailoredModel[] = [];
   const between = createBetween(spec.between);
   invariant(between.stream, `${spec.between.kind} has no program for streams`);
@@ -99,9 +111,9 @@ export function planStreamRun(
   };
 }
 
-function modelsOf({ model }: RunSpec, dataset: Dataset): CreateTailored {
+function modelsOf({ model }: RunSpec, dataset: Dataset, files?: GraphHost): CreateTailored {
   invariant(isOnline(model), "models on streams learn online");
-  return tailoredModels(model, shapeOf(dataset));
+  return tailoredModels(model, shapeOf(dataset), files);
 }
 
 function classesOf(dataset: Dataset): number {

@@ -45,6 +45,18 @@ describe("is refused", () => {
       ],
     ],
     [
+      "a graph that is nothing",
+      swap("kind: svm", "kind: graph"),
+      [
+        "4: model: a graph without layers and without a file (layers: [flatten, { dense: 32 }, relu, { dense: 10 }], or path: model.onnx)",
+      ],
+    ],
+    [
+      "a graph that is two",
+      swap("kind: svm", "kind: graph, layers: [flatten, { dense: 10 }], path: model.onnx"),
+      ["4: model: a graph is its layers or a file, and this one is both (remove layers or path)"],
+    ],
+    [
       "an algorithm for data that lie there",
       swap("kind: none", "kind: gaia"),
       [

@@ -1,4 +1,5 @@
 /** Runs on streams from a specification to events and models, in virtual time; a plain loop beside them as oracle. */
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { readHeaded } from "../../src/codec/headed.ts";
 import type { RunEvent } from "../../src/core/events.ts";
@@ -6,12 +7,14 @@ import { createRandom } from "../../src/core/random.ts";
 import { loadData } from "../../src/data/load.ts";
 import { batchesOf, batchRows } from "../../src/data/streams/contract.ts";
 import { createTailored } from "../../src/model/online/create.ts";
+import { executeRun } from "../../src/run/execute.ts";
 import { modelFiles } from "../../src/run/files.ts";
 import { loadGrid } from "../../src/run/presets/load.ts";
 import { compareRow } from "../../src/run/rows.ts";
 import { RunSpec } from "../../src/run/spec.ts";
 import { planStreamRun } from "../../src/run/stream-plan.ts";
 import { emptyView, foldEvents } from "../../src/run/view.ts";
+import { ROOT } from "../house/source.ts";
 import { type Executed, execute } from "../sync/real.ts";
 
 const host = { roots: [""], exists: async () => false, readFile: async () => new Uint8Array() };
@@ -290,3 +293,26 @@ describe("ends", () => {
     expect(model.save()).toEqual(outcome.tailored?.[0]?.saved);
   });
 });
+
+test("a small network that is brought as a file learns on streams, in every world", async () => {
+  const path = "examples/bring-your-own-onnx/digits.onnx";
+  const given = {
+    roots: [`${ROOT}/`],
+    threads: 0,
+    exists: async (file: string) => existsSync(file),
+    readFile: async (file: string) => readFileSync(file),
+    signal: new AbortController().signal,
+  };
+  const errorsIn = async (world: string): Promise<number[]> => {
+    const events: RunEvent[] = [];
+    const model = { kind: "graph", path, transfer: "boost", rate: 0.1 };
+    const run = spec({ model, world, data: { ...spec().data, stream: { ...stream, rate: 20 } } });
+    await executeRun(run, { ...given, onEvent: (event) => events.push(event) });
+    return events
+      .flatMap((event) => (event.type === "stream" && event.site === "site-0" ? [event] : []))
+      .map(({ errors }) => errors);
+  };
+  const virtual = await errorsIn("simulated");
+  expect(virtual).toHaveLength(30);
+  expect(await errorsIn("local")).toEqual(virtual);
+}, 20_000);

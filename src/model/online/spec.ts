@@ -61,8 +61,10 @@ export type NaiveBayesSpec = z.infer<typeof NaiveBayesSpec>;
 
 export const GraphSpec = z.strictObject({
   kind: z.literal("graph"),
-  /** As of `sequential`; the last one is dense, one output a class. Absent: an ONNX file that the program gives. */
+  /** As of `sequential`; the last one is dense, one output a class. Absent: an ONNX file. */
   layers: z.array(LayerSpec).min(1).optional(),
+  /** The file, where there are no layers; looked for beside the run file and in the folders of data. */
+  path: z.string().min(1).optional(),
   rate: z.number().positive().default(1),
   momentum: z.number().min(0).lt(1).default(0),
   /** `units`: classes' rows of the last layer with the hidden units behind them. `boost`: the whole model. */
