@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MILLISECOND, SECOND } from "../../src/core/units.ts";
+import { encodeFrame } from "../../src/world/bus/frame.ts";
 import { MemoryBroker } from "../../src/world/bus/memory.ts";
 import { Conveyor, Intake } from "../../src/world/cluster/conveyor.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
@@ -61,4 +62,19 @@ test("events are all kept, of copies the last ones within the bound, in their or
     expect(kept.length === 1 || bytes <= keep).toBe(true);
   });
   await fc.assert(property, { numRuns: 20 });
+});
+
+test("an intake takes nothing from a source that it does not know", async () => {
+  const batch = (source: string): Uint8Array =>
+    encodeFrame({ source, first: 0, parts: [{ flags: 3, bytes: 1 }] }, Uint8Array.of(7));
+  const heard: string[] = [];
+  const intake = new Intake(
+    (_, source) => heard.push(source),
+    (source) => source === "voice/1",
+  );
+  expect(() => intake.take(batch("guess/1"))).toThrowError(
+    expect.objectContaining({ code: "BUS_FORBIDDEN" }),
+  );
+  intake.take(batch("voice/1"));
+  expect(heard).toEqual(["voice/1"]);
 });

@@ -32,6 +32,8 @@ export type StartHost = (
 export class Assignment {
   /** Of orders of this run. */
   readonly check: ReturnType<typeof orderCheck>;
+  /** By which the coordinator knows that it is this agent that speaks; nobody can guess it. */
+  readonly voice = freshName();
   /** Settles when the run is over here. */
   readonly over: Promise<void>;
   readonly #run: string;
@@ -47,7 +49,7 @@ export class Assignment {
   #ending: Promise<void> | undefined;
   #drops = 0;
 
-  constructor(run: string, life: string, check: Assignment["check"], options: MemberOptions) {
+  constructor(run: string, check: Assignment["check"], options: MemberOptions) {
     this.#run = run;
     this.check = check;
     this.#options = options;
@@ -56,7 +58,7 @@ export class Assignment {
     });
     const { bus, timers, notify } = options;
     this.#conveyor = new Conveyor({
-      ...{ bus, timers, subject: up(run), source: `${life}/${freshName()}` },
+      ...{ bus, timers, subject: up(run), source: `${this.voice}/1` },
       onRefused: (error) => notify(`run ${run}: ${error.message}`),
       keepSpare: options.keepBytes ?? KEEP,
       onDropped: () => this.#dropped(),

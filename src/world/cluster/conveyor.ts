@@ -205,19 +205,27 @@ interface Source {
 /** The receiving end of conveyors; what comes twice is handed on once. */
 export class Intake {
   readonly #handler: (message: Uint8Array, source: string) => void;
+  readonly #known: (source: string) => boolean;
   readonly #sources = new Map<string, Source>();
 
-  constructor(handler: (message: Uint8Array, source: string) => void) {
+  /** @param known whether anything is taken from this source; by default from all. */
+  constructor(
+    handler: (message: Uint8Array, source: string) => void,
+    known: (source: string) => boolean = () => true,
+  ) {
     this.#handler = handler;
+    this.#known = known;
   }
 
-  /** @throws BusError BUS_BAD_MESSAGE where it is no batch. */
+  /** @throws BusError BUS_BAD_MESSAGE where it is no batch, BUS_FORBIDDEN where the source is not known. */
   take(frame: Uint8Array): void {
     const decoded = decodeFrame<Head>(frame);
     const { source: name, first, parts } = decoded?.header ?? {};
     const whole = Number.isSafeInteger(first) && Array.isArray(parts);
     if (!decoded || typeof name !== "string" || first === undefined || !parts || !whole)
       throw new BusError("BUS_BAD_MESSAGE", "what came is no batch of messages");
+    if (!this.#known(name))
+      throw new BusError("BUS_FORBIDDEN", "messages of nobody whom this run has reserved");
     // A receiver that is new here begins wherever the sender is.
     const source = this.#sources.get(name) ?? { next: first, parts: [], whole: false };
     this.#sources.set(name, source);

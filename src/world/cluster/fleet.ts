@@ -69,6 +69,8 @@ export class ClusterFleet implements Fleet {
   readonly #sign: Sign;
   /** By the life of their agents. */
   readonly #hands = new Map<string, Hand>();
+  /** Lives of the agents that were reserved, by what their messages begin with. */
+  readonly #voices = new Map<string, string>();
   #agents: Member[] = [];
   #wanted: Wanted | undefined;
   #crew: Crew | undefined;
@@ -97,6 +99,7 @@ export class ClusterFleet implements Fleet {
       const signed = this.#sign(subject, encodeJson(order));
       const answer = await bus.request(subject, signed, { deadline: ANSWER });
       const said = decodeJson(answer) as DoorAnswer;
+      if (said.type === "reserved") this.#voices.set(said.voice, lifeOf(agent));
       return said.type === "refused" ? said.why : undefined;
     } catch (error) {
       return error instanceof PangaeaError ? error.message : String(error);
@@ -138,10 +141,18 @@ export class ClusterFleet implements Fleet {
   }
 
   async open(): Promise<void> {
-    const { bus, run, roster } = this.#options;
-    const intake = new Intake((message, source) =>
-      this.#hands.get(source.slice(0, source.indexOf("/")))?.hear(fromBytes(message) as Up),
+    const { bus, run, roster, attach } = this.#options;
+    const lifeIn = (source: string): string | undefined =>
+      this.#voices.get(source.slice(0, source.indexOf("/")));
+    const intake = new Intake(
+      (message, source) => this.#hands.get(lifeIn(source) ?? "")?.hear(fromBytes(message) as Up),
+      (source) => lifeIn(source) !== undefined,
     );
+    // Before they are heard, those that another coordinator has reserved say how they are known.
+    if (attach)
+      await Promise.all(
+        this.#agents.filter((one) => this.#isThere(one)).map((one) => this.reserve(one)),
+      );
     this.#hearing = await bus.serve(up(run), (batch) => {
       intake.take(batch);
       return new Uint8Array(0);
@@ -165,12 +176,11 @@ export class ClusterFleet implements Fleet {
       () => {},
     );
     const names = this.#agents.map(({ id }) => id);
-    const { token, attach, roster } = this.#options;
+    const { token, attach } = this.#options;
     if (!attach || this.#begun.has(host)) {
       hand.order({ type: "start", host, names, token, task });
       hand.learnClock().catch(() => {});
-    } else if (roster.members().some((member) => lifeOf(member) === lifeOf(agent)))
-      hand.order({ type: "attach" });
+    } else if (this.#isThere(agent)) hand.order({ type: "attach" });
     else hand.lost("its agent is gone");
     this.#begun.add(host);
     return hand;
@@ -184,6 +194,8 @@ export class ClusterFleet implements Fleet {
   /** Gives no more orders: another leads the run, whose hosts go on. */
   silence(): void {
     this.#closed = true;
+    // What hosts say is for the one that leads the run.
+    this.#hearing?.close();
     for (const hand of this.#hands.values()) hand.silence();
   }
 
@@ -235,6 +247,10 @@ export class ClusterFleet implements Fleet {
         if (error.code === "STALE_EPOCH") onRefused(error);
       },
     });
+  }
+
+  #isThere(agent: Member): boolean {
+    return this.#options.roster.members().some((member) => lifeOf(member) === lifeOf(agent));
   }
 
   #said(conveyor: Conveyor): Promise<void> {

@@ -25,7 +25,8 @@ export interface AskClock {
 }
 
 export type DoorAnswer =
-  | { readonly type: "reserved" }
+  /** `voice`: what the agent's messages of this run begin with. Only the coordinator hears it. */
+  | { readonly type: "reserved"; readonly voice: string }
   | { readonly type: "refused"; readonly why: string }
   | { readonly type: "clock"; readonly micros: Micros };
 

@@ -148,11 +148,11 @@ class Agent {
     const wanted = decodeJson(check(subject, order)) as Reserve;
     this.#remember(run, check);
     if (wanted.life !== this.#life) return refused("it was asked for in an earlier life");
-    if (known) return { type: "reserved" };
+    if (known) return { type: "reserved", voice: known.voice };
     const why = this.#unwilling(run);
     if (why !== undefined) return refused(why);
-    await this.#assign(run, check);
-    return { type: "reserved" };
+    const { voice } = await this.#assign(run, check);
+    return { type: "reserved", voice };
   }
 
   /** Also of a run that is refused: the same order must not be obeyed when there is a place again. */
@@ -171,9 +171,9 @@ class Agent {
     return busy.length < slots ? undefined : `busy with run ${busy.join(", ")}`;
   }
 
-  async #assign(run: string, check: ReturnType<typeof orderCheck>): Promise<void> {
+  async #assign(run: string, check: ReturnType<typeof orderCheck>): Promise<Assignment> {
     const { notify, once } = this.#options;
-    const assignment = new Assignment(run, this.#life, check, this.#options);
+    const assignment = new Assignment(run, check, this.#options);
     this.#assignments.set(run, assignment);
     assignment.over.then(
       () => {
@@ -185,6 +185,7 @@ class Agent {
     );
     notify(`reserved for run ${run}`);
     await assignment.open(LEASES);
+    return assignment;
   }
 }
 
