@@ -148,7 +148,11 @@ export class Forest implements TailoredModel {
     return writer.finish();
   }
 
-  /** The received trees take the places of those with the largest recent error. */
+  /**
+   * The received trees take the places of those with the largest recent error. The change for which they were asked is
+   * answered by that: the other trees are watched anew from here on. Otherwise all of them, which err on the new class
+   * alike, would be thrown away a few batches later, with what they know of every other class.
+   */
   merge(packed: Uint8Array, _context: MergeContext): void {
     const reader = readFrame(packed, this.kind, "portion", this.#shape);
     const received = readOffered(reader, this.#tree, this.#members.length);
@@ -158,6 +162,10 @@ export class Forest implements TailoredModel {
     for (const [i, member] of received.entries()) {
       member.tree.settle(this.#dice);
       this.#members[(worst[i] as { t: number }).t] = member;
+    }
+    for (const member of this.#members) {
+      member.test.reset();
+      member.background = undefined;
     }
     this.version++;
   }
