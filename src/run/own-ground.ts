@@ -76,6 +76,7 @@ export async function hostsGround(
   const worker = nodesOf(spec, grid).find(
     ({ id, role }) => role === "worker" && hostOf[id] === member.setup.host,
   );
+  expectBelow(spec);
   const records =
     worker &&
     (await readOwn(spec.data, worker.site, host).catch((error: unknown) => {
@@ -91,6 +92,18 @@ export async function hostsGround(
     throw new InputError([{ code: "BAD_DATA", file: path, message, fix }]);
   }
   return grounded(spec, grid, ownData(facts, records), host);
+}
+
+/** What an experiment names is read below the folders that the agent names, and nowhere else. */
+function expectBelow({ data }: RunSpec): void {
+  const paths = "path" in data ? [data.path].flat() : [];
+  const outside = paths.find(
+    (path) => /^([\\/]|[A-Za-z]:)/.test(path) || path.split(/[\\/]/).includes(".."),
+  );
+  if (outside === undefined) return;
+  const message = `${outside} may lie outside the folders of data that agents name`;
+  const fix = "give a path below them (pangaea node --data DIR)";
+  throw new InputError([{ code: "DATA_ELSEWHERE", path: ["data", "path"], message, fix }]);
 }
 
 const grounded = async (

@@ -43,6 +43,21 @@ test.each([
   }
 });
 
+test.each(["/etc/{site}.csv", "../{site}.csv"])(
+  "%s: not below what the agents name",
+  async (path) => {
+    const folder = hospitals();
+    const stop = await agentsAt(there, folder.sites.slice(0, 2));
+    const world = { kind: "cluster", nats: [there.server.url] };
+    const spec = heart({ data: { ...HEART, path }, sites, world });
+    await expect(executeOn(folder.test, spec, { cluster: access })).rejects.toMatchObject({
+      code: "DATA_ELSEWHERE",
+    });
+    await stop();
+    folder.remove();
+  },
+);
+
 test("other columns than elsewhere", async () => {
   const { names: _, ...schema } = HEART.schema;
   const header = HEART.schema.names.join();
