@@ -29,6 +29,7 @@ export interface RunOptions extends CommonOptions, ClusterOptions {
   readonly world?: (typeof WORLDS)[number] | undefined;
   readonly hosts?: (typeof HOSTS)[number] | undefined;
   readonly on?: (typeof PLACES)[number] | undefined;
+  readonly image?: string | undefined;
   readonly seed?: number | undefined;
   readonly out?: string | undefined;
   readonly set?: readonly string[] | undefined;
@@ -121,6 +122,7 @@ export const withRun = (command: Command): Command =>
         PLACES,
       ),
     )
+    .option("--image <name>", "with --on kubernetes: of the pods")
     .option("--data <dir>", "folder with data sets (default: $PANGAEA_DATA)")
     .option(
       "--threads <n>",

@@ -29,12 +29,12 @@ export async function clusterStage(
   nodes: Iterable<NodeInfo>,
   host: RunHost,
 ): Promise<Stage> {
-  const { domain, labels, waitSeconds, place } = world;
+  const { domain, waitSeconds, place } = world;
   // Processes of this machine need no server that is there already.
   const own = place?.kind === "processes" && !world.nats ? await startNats() : undefined;
   const nats = own ? [own.url] : (world.nats ?? DEFAULT_NATS);
   const given = accessOf(host, own !== undefined);
-  const wanted = { nodes: [...nodes], labels };
+  const wanted = wantedOf(world, nodes);
   try {
     const led = await leadRun({
       ...placeOf(host, nats, domain, given),
@@ -48,6 +48,12 @@ export async function clusterStage(
     await own?.close();
     throw error;
   }
+}
+
+/** What the run's agents must be. A placer starts one a site, with what it was told to give it. */
+function wantedOf({ labels, agents, place }: ClusterWorldSpec, nodes: Iterable<NodeInfo>) {
+  const { perSite: least, ...capacity } = agents;
+  return { nodes: [...nodes], labels, ...(place ? {} : { least, capacity }) };
 }
 
 /** Starts an agent for each site. */
@@ -133,7 +139,7 @@ export async function resumeRun(spec: RunSpec, taken: Taken, host: RunHost): Pro
     ? await judgesGround(spec, facts, host)
     : await loadGround(spec, host, new Map());
   const run = planned(spec, ground);
-  const led = await taken.lead([...run.plan.programs.keys()], world.labels);
+  const led = await taken.lead(wantedOf(world, run.plan.programs.keys()));
   const stage = stageOf(spec, world, led);
   const fleet = facts ? new BriefedFleet(stage.fleet, facts) : stage.fleet;
   const note = `${stage.note}; led from here since its coordinator has gone`;

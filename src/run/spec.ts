@@ -113,6 +113,14 @@ export const ClusterWorldSpec = z.strictObject({
   links: z.enum(["real", "shaped"]).default("real"),
   /** Labels that agents must bear: `{ zone: "a" }`. */
   labels: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  /** What each site must have: so many agents for its workers and for what holds parameters, each with so much. */
+  agents: z
+    .strictObject({
+      perSite: count.default(1),
+      cores: z.number().positive().optional(),
+      memoryBytes: z.number().positive().optional(),
+    })
+    .prefault({}),
   place: PlaceSpec.optional(),
   /** How long the run waits for its agents. */
   waitSeconds: z.number().positive().default(600),

@@ -28,21 +28,23 @@ function changesOf(options: RunOptions): Change[] {
 }
 
 /** `--hosts` is a setting of the local world, `--nats` of the cluster: alone they ask for that world. */
-function worldOf({ world, hosts, nats, domain, on }: RunOptions): Change[] {
+function worldOf({ world, hosts, nats, domain, on, image }: RunOptions): Change[] {
   const flags = [
     world && `--world ${world}`,
     hosts && `--hosts ${hosts}`,
     nats && `--nats ${nats.join(",")}`,
     domain && `--domain ${domain}`,
     on && `--on ${on}`,
+    image && `--image ${image}`,
   ].filter(Boolean);
   if (flags.length === 0) return [];
-  const remote = [nats, domain, on].some((flag) => flag !== undefined);
+  const remote = [nats, domain, on, image].some((flag) => flag !== undefined);
   const kind = world ?? (hosts === undefined ? "cluster" : "local");
   const place = () => ({ file: flags.join(" ") });
   if ((hosts !== undefined && kind !== "local") || (remote && kind !== "cluster")) {
     const message = `the ${kind} world has no such setting`;
-    const fix = "--hosts goes with --world local; --nats, --domain and --on with --world cluster";
+    const fix =
+      "--hosts goes with --world local; --nats, --domain, --on and --image with --world cluster";
     throw new InputError([{ code: "IMPOSSIBLE_PAIR", message, ...place(), fix }]);
   }
   // An object leaves the file's other settings of that world as they are.
@@ -50,7 +52,7 @@ function worldOf({ world, hosts, nats, domain, on }: RunOptions): Change[] {
     ...(hosts && { hosts }),
     ...(nats && { nats }),
     ...(domain && { domain }),
-    ...(on && { place: { kind: on } }),
+    ...((on || image) && { place: { kind: on ?? "kubernetes", ...(image && { image }) } }),
   };
   const value = kind === "simulated" ? kind : { kind, ...given };
   return [{ data: { world: value }, place }];

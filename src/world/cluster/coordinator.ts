@@ -83,8 +83,8 @@ export async function leadRun(options: LeadOptions): Promise<Led> {
 /** A run that another has led, before this process goes on with it. */
 export interface Taken {
   readonly record: RunRecord;
-  /** @param nodes of the run, as its experiment is planned. */
-  lead(nodes: Wanted["nodes"], labels: Wanted["labels"]): Promise<Led>;
+  /** @param wanted nodes of the run, as its experiment is planned, and what their agents must be. */
+  lead(wanted: Omit<Wanted, "version">): Promise<Led>;
   /** Gives its agents back: the run is over. */
   giveUp(): Promise<void>;
   /** Hands the run on, whose hosts go on meanwhile; one that is being ended is ended. */
@@ -119,10 +119,10 @@ export async function takeRun(run: string, place: Place): Promise<Taken | undefi
         for (const agent of agents) fleet.release(agent);
         await fleet.close();
       },
-      lead: async (nodes, labels) => {
+      lead: async (wanted) => {
         const fleet = await fleetOf();
         const crew: Crew = { agents, hostOf };
-        fleet.take(crew, { nodes, labels, version: place.access.version });
+        fleet.take(crew, { ...wanted, version: place.access.version });
         return leading.led(crew, fleet, await leading.write(record));
       },
     };

@@ -218,7 +218,7 @@ export class ClusterFleet implements Fleet {
     const nodes = this.#wanted?.nodes.filter(({ id }) => this.#crew?.hostOf[id] === host) ?? [];
     for (const agent of roster.members()) {
       const busy = this.#hands.get(lifeOf(agent));
-      const fits = this.#wanted && isCrew(dealNodes({ ...this.#wanted, nodes }, [agent]));
+      const fits = this.#wanted && isCrew(dealNodes({ ...this.#wanted, nodes, least: 1 }, [agent]));
       if (!fits || (busy && !busy.over) || roster.suspected(agent.id)) continue;
       // It still has what was left of the host.
       if (busy) {

@@ -30,7 +30,7 @@ export const PlaceSpec = z.discriminatedUnion("kind", [
     kind: z.literal("kubernetes"),
     ...Placed,
     /** Of the pods; its program is `pangaea`. */
-    image: z.string(),
+    image: z.string("the image of the pods is missing: --image NAME, or world.place.image"),
     serviceAccount: z.string().optional(),
     imagePullSecrets: z.array(z.string()).optional(),
     /** What agents read there: keys, certificates, data. */

@@ -37,27 +37,29 @@ export interface Wanted {
   readonly version: string;
   /** Labels that agents must bear. */
   readonly labels: Readonly<Record<string, string | number>>;
+  /** So many agents of a site share its nodes of a duty, if there are so many nodes. Default 1. */
+  readonly least?: number | undefined;
+  /** What each agent must have at least, as it says: cores, memoryBytes. */
+  readonly capacity?: Readonly<Record<string, number | undefined>> | undefined;
 }
 
 /** One line for each site and duty that nobody serves. */
 export type Lacking = readonly string[];
 
 /** Deals each site's nodes of a duty over its agents for that duty, in the order of ids. */
-export function dealNodes(
-  { nodes, version, labels }: Wanted,
-  members: readonly Member[],
-): Crew | Lacking {
-  const fits = (member: Member): boolean =>
-    member.version === version &&
-    Object.entries(labels).every(([label, value]) => member.resources[label] === value);
+export function dealNodes(wanted: Wanted, members: readonly Member[]): Crew | Lacking {
+  const { nodes, least = 1 } = wanted;
+  const fitting = members.filter((member) => shortcomings(wanted, member).length === 0);
   const lacking: string[] = [];
   const agentOf = new Map<NodeId, Member>();
   const sites = [...new Set(nodes.map(({ site }) => site))];
   for (const site of sites) {
     for (const duty of DUTIES) {
       const own = nodes.filter((node) => node.site === site && dutyOf(node) === duty);
-      const here = members.filter((m) => m.site === site && rolesOf(m).includes(duty) && fits(m));
-      if (own.length > 0 && here.length === 0) lacking.push(`${site} (${duty})`);
+      const here = fitting.filter((m) => m.site === site && rolesOf(m).includes(duty));
+      const enough = Math.min(least, own.length);
+      const count = enough > 1 ? `, ${here.length} of ${enough}` : "";
+      if (here.length < enough) lacking.push(`${site} (${duty}${count})`);
       own.forEach((node, index) => {
         const agent = here[index % here.length];
         if (agent) agentOf.set(node.id, agent);
@@ -70,6 +72,22 @@ export function dealNodes(
     nodes.map(({ id }) => [id, agents.indexOf(agentOf.get(id) as Member)]),
   );
   return { agents, hostOf };
+}
+
+/** In what an agent is not as the run wants it. */
+function shortcomings(wanted: Wanted, { version, resources }: Member): readonly string[] {
+  const { labels, capacity = {} } = wanted;
+  return [
+    ...(version === wanted.version ? [] : [`version ${version}`]),
+    ...Object.entries(labels).flatMap(([label, value]) =>
+      resources[label] === value ? [] : [`${label} is not ${value}`],
+    ),
+    ...Object.entries(capacity).flatMap(([what, most]) =>
+      most === undefined || Number(resources[what] ?? 0) >= most
+        ? []
+        : [`${what} ${resources[what] ?? 0} of ${most}`],
+    ),
+  ];
 }
 
 export class Roster {
@@ -154,11 +172,11 @@ export class Roster {
     throw new TimeoutError(`${Math.round(options.deadline / 1e6)} s are over: ${text}`);
   }
 
-  #waiting(lacking: Lacking, refused: ReadonlyMap<string, string>, { version }: Wanted): string {
+  #waiting(lacking: Lacking, refused: ReadonlyMap<string, string>, wanted: Wanted): string {
     const others = this.members().map((member) => {
       const why = refused.get(member.id);
-      const differs = member.version === version ? "" : `, version ${member.version}`;
-      return `${member.id} at ${member.site} (${member.role}${differs}${why ? `; ${why}` : ""})`;
+      const facts = [member.role, ...shortcomings(wanted, member)].join(", ");
+      return `${member.id} at ${member.site} (${facts}${why ? `; ${why}` : ""})`;
     });
     const there = others.length === 0 ? "no agents are there" : `there are ${others.join(", ")}`;
     return `waiting for agents at ${lacking.join(", ")}; ${there}`;
