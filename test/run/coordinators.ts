@@ -5,11 +5,17 @@ import type { ClusterAccess } from "../../src/world/cluster/access.ts";
 import { ROOT } from "../house/source.ts";
 
 /** Kills it when the run has been judged once. @returns the run's name */
-export async function killedCoordinator(spec: RunSpec, access: ClusterAccess): Promise<string> {
+export async function killedCoordinator(
+  spec: RunSpec,
+  access: ClusterAccess,
+  roots: readonly string[] = [],
+): Promise<string> {
   const program = `
+    import { existsSync, readFileSync } from "node:fs";
     import { executeRun } from "pangaea";
     await executeRun(${JSON.stringify(spec)}, {
-      roots: [], exists: async () => false, readFile: async () => new Uint8Array(0),
+      roots: ${JSON.stringify(roots)}, exists: async (path) => existsSync(path),
+      readFile: async (path) => readFileSync(path),
       threads: 0, signal: new AbortController().signal, cluster: ${JSON.stringify(access)},
       onEvent: (event) => {
         if (event.type === "note" || event.type === "evaluation") console.log(JSON.stringify(event));

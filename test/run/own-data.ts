@@ -139,21 +139,26 @@ export const heart = (more: Record<string, unknown> = {}): RunSpec =>
     ...more,
   });
 
-/** Runs with the files below a folder, and no others. */
+/** The files below a folder, and no others. */
+export const runHostOn = (
+  folder: string,
+  events: RunEvent[],
+  more: Partial<RunHost> = {},
+): RunHost => ({
+  ...{ roots: [folder], threads: 0, signal: new AbortController().signal },
+  exists: async (path) => existsSync(path),
+  readFile: async (path) => readFileSync(path),
+  onEvent: (event) => events.push(event),
+  ...more,
+});
+
 export async function executeOn(
   folder: string,
   spec: RunSpec,
   more: Partial<RunHost> = {},
 ): Promise<Executed> {
   const events: RunEvent[] = [];
-  const host: RunHost = {
-    ...{ roots: [folder], threads: 0, signal: new AbortController().signal },
-    exists: async (path) => existsSync(path),
-    readFile: async (path) => readFileSync(path),
-    onEvent: (event) => events.push(event),
-    ...more,
-  };
-  return { events, outcome: await executeRun(spec, host) };
+  return { events, outcome: await executeRun(spec, runHostOn(folder, events, more)) };
 }
 
 /** An agent for each site, with the folder of its own. The answer ends them. */
