@@ -18,6 +18,8 @@ import type { SiteStreamView, StreamsView } from "./stream-view.ts";
 
 /** Examples of a moving error, at least. */
 export const WINDOW = 500;
+/** Batches of an error that is shown while a stream goes on, and along it. */
+export const SHOWN = 10;
 /** Two points of error. */
 export const MARGIN = 0.02;
 /** Standard errors above the limit that are no chance. */

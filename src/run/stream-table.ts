@@ -16,11 +16,13 @@ export interface StreamColumn {
 export const centralOf = (rows: readonly CompareRow[]): CompareRow | undefined =>
   rows.find((row) => row.between === "centralize" && row.streams !== undefined);
 
-/** `1/1520` of the yardstick, `1.2x` where it is not less. */
-export function share(value: number, of: number): string {
-  if (value === 0) return of === 0 ? "-" : "0";
+/** Beside the yardstick: `1520x less`, `1.2x more`, `the same`, `none`. */
+export function beside(value: number, of: number): string {
   if (of === 0) return "-";
-  return value < of ? `1/${digits(of / value)}` : `${digits(value / of)}x`;
+  if (value === 0) return "none";
+  const [less, more] = [digits(of / value), digits(value / of)];
+  if (less === "1.00" || more === "1.00") return "the same";
+  return value < of ? `${less}x less` : `${more}x more`;
 }
 
 /** Operations: `812`, `4.1 M`, `12.3 G`. */
@@ -43,24 +45,24 @@ export function streamColumns(rows: readonly CompareRow[]): readonly StreamColum
   const noticed = rows.some((row) => (row.streams?.drifts ?? 0) > 0);
   return [
     ...quality(shifted),
-    column("WAN", 0, "Bytes on wide-area links", (row) =>
+    column("WAN bytes", 0, "Bytes on wide-area links", (row) =>
       spread(row, "wanBytes", bytes(row.wanBytes), bytes),
     ),
     ...(central
       ? [
-          column("of central", 2, "Its bytes beside those of centralised learning", (row) =>
-            share(row.wanBytes, central.wanBytes),
+          column("than central", 2, "Its bytes beside those of centralised learning", (row) =>
+            beside(row.wanBytes, central.wanBytes),
           ),
         ]
       : []),
-    column("model", 3, "Bytes of the model at a site, mean", (row) =>
+    column("model bytes", 3, "Bytes of the model at a site, mean", (row) =>
       of(row, ({ modelBytes }) => bytes(modelBytes)),
     ),
-    ...ratio("of central", 5, "Model bytes", central, (one) => one.modelBytes),
-    column("training", 4, "Operations of training of each model that is trained, mean", (row) =>
+    ...ratio("than central", 5, "Model bytes", central, (one) => one.modelBytes),
+    column("train ops", 4, "Operations of training of each model that is trained, mean", (row) =>
       of(row, ({ trainFlops }) => operations(trainFlops)),
     ),
-    ...ratio("of central", 6, "Training", central, (one) => one.trainFlops),
+    ...ratio("than central", 6, "Training", central, (one) => one.trainFlops),
     ...(asked || noticed ? asking() : []),
     column("time", 9, "The world's time", (row) => seconds(row.seconds)),
   ];
@@ -73,11 +75,11 @@ function quality(shifted: boolean): StreamColumn[] {
   if (!shifted) return [error];
   return [
     error,
-    column("after shifts", 1, "Error over the first 50 batches after each shift", (row) =>
+    column("error after shifts", 1, "Error over the first 50 batches after each shift", (row) =>
       of(row, (one) => optional(one.errorAfterShifts, (x) => percent(x, 2))),
     ),
     column(
-      "adapts in",
+      "batches to adapt",
       0,
       "Batches from a shift until the moving error is within 2 points of its later stable level",
       (row) =>
@@ -92,15 +94,15 @@ function quality(shifted: boolean): StreamColumn[] {
 }
 
 const asking = (): StreamColumn[] => [
-  column("asked/taken/refused", 7, "Requests, accepted and rejected portions", (row) =>
+  column("asked/taken/not", 7, "Requests, accepted and rejected portions", (row) =>
     of(row, (one) =>
       [one.requests, one.accepted, one.rejected].map((x) => String(Math.round(x))).join("/"),
     ),
   ),
-  column("false/1000", 8, "Requests without a shift before them, in 1,000 batches", (row) =>
+  column("false asks/1000", 8, "Requests without a shift before them, in 1,000 batches", (row) =>
     of(row, (one) => digits(one.falseRequestsPer1000)),
   ),
-  column("noticed in", 8, "Batches from a shift to the first drift noticed", (row) =>
+  column("batches to notice", 8, "Batches from a shift to the first drift noticed", (row) =>
     of(row, (one) => optional(one.detectionDelay, digits)),
   ),
 ];
@@ -122,7 +124,7 @@ const ratio = (
   central?.streams
     ? [
         column(head, rank, `${what} beside those of centralised learning`, (row) =>
-          of(row, (one) => share(value(one), value(central.streams as StreamMeasures))),
+          of(row, (one) => beside(value(one), value(central.streams as StreamMeasures))),
         ),
       ]
     : [];

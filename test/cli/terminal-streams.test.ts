@@ -68,7 +68,7 @@ describe("live", () => {
 test("the table keeps error, adaptation and bytes at 80 columns", () => {
   const row = compareRow(view, spec, "cartel");
   const [head = "", line = ""] = summaryLines([row], 80, plain);
-  expect(head).toMatch(/^run +error +after shifts +adapts in .*WAN/);
+  expect(head).toMatch(/^run +error +error after shifts +batches to adapt .*WAN/);
   expect(line).toMatch(/^cartel +17\.00 % +18\.00 % +4\.00/);
   for (const text of summaryLines([row, row], 80, plain))
     expect([...text].length).toBeLessThanOrEqual(80);

@@ -1,7 +1,7 @@
 /** Runs on streams in the terminal: error of each site while they go on, and the table at the end. */
 import { bytes, percent, seconds } from "../../run/format.ts";
 import type { CompareRow } from "../../run/rows.ts";
-import { errorOf, WINDOW } from "../../run/stream-measures.ts";
+import { errorOf, SHOWN } from "../../run/stream-measures.ts";
 import { streamColumns } from "../../run/stream-table.ts";
 import type { SiteStreamView, StreamsView } from "../../run/stream-view.ts";
 import type { RunView } from "../../run/view.ts";
@@ -13,8 +13,8 @@ export function recentError({ sites }: StreamsView): number {
   let errors = 0;
   let examples = 0;
   for (const site of sites.values()) {
-    for (const value of site.errors.slice(-WINDOW)) errors += value;
-    for (const value of site.examples.slice(-WINDOW)) examples += value;
+    for (const value of site.errors.slice(-SHOWN)) errors += value;
+    for (const value of site.examples.slice(-SHOWN)) examples += value;
   }
   return errors / examples;
 }
@@ -42,7 +42,7 @@ export function streamOverall(
     `USD ${view.egressDollars.toFixed(3)}`,
   ];
   return [
-    `${color.strong(`error ${errorText(recentError(streams))}`)} ${color.faint(`last ${WINDOW} batches`)}`,
+    `${color.strong(`error ${errorText(recentError(streams))}`)} ${color.faint(`last ${SHOWN} batches`)}`,
     clipped(facts.join(" · "), width),
   ];
 }
@@ -80,7 +80,7 @@ export function streamSiteLines(
 }
 
 const lately = (site: SiteStreamView): number =>
-  errorOf(site, site.examples.length - WINDOW, site.examples.length);
+  errorOf(site, site.examples.length - SHOWN, site.examples.length);
 
 const CURVE = 24;
 

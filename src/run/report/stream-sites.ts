@@ -3,7 +3,7 @@
  * run), and below it the classes that arrived. Marks differ by shape, not by colour alone, and say when pointed at.
  */
 import { percent } from "../format.ts";
-import { type Segment, segmentsOf, WINDOW } from "../stream-measures.ts";
+import { type Segment, SHOWN, segmentsOf } from "../stream-measures.ts";
 import type { Mark, SiteStreamView, StreamsView } from "../stream-view.ts";
 import { Html, html } from "./html.ts";
 import { linearScale, type Scale } from "./scale.ts";
@@ -49,7 +49,7 @@ export function sitePictures(runs: readonly Pictured[], names: ReadonlyMap<strin
   const left = all.length - sites.length;
   const classes = Math.max(0, ...all.map(({ classCounts }) => classCounts[0]?.length ?? 0));
   const y = errorScale(runs, sites);
-  return html`<p class="muted">Moving error: of the ${WINDOW} batches that begin at a batch, up to the next shift. Below: the classes that arrived.${
+  return html`<p class="muted">Moving error: of the ${SHOWN} batches that begin at a batch, up to the next shift. Below: the classes that arrived.${
     left > 0 && ` ${sites.length} of ${all.length} sites, those that shifted first.`
   }</p>${legend(runs, main, classes)}
 <div class="sites">${sites.map((site) => picture(site, runs, y, names))}</div>`;
@@ -76,7 +76,7 @@ function movingError(site: SiteStreamView): { readonly x: number; readonly y: nu
   const points: { x: number; y: number }[] = [];
   for (let batch = 0; batch < length; batch++) {
     if (batch % step !== 0 && !borders.includes(batch)) continue;
-    const end = Math.min(batch + WINDOW, borders.find((border) => border > batch) ?? length);
+    const end = Math.min(batch + SHOWN, borders.find((border) => border > batch) ?? length);
     const seen = examples[end]! - examples[batch]!;
     if (seen > 0) points.push({ x: batch, y: (errors[end]! - errors[batch]!) / seen });
   }
