@@ -29,8 +29,8 @@ export const PlaceSpec = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("kubernetes"),
     ...Placed,
-    /** Of the pods; its program is `pangaea`. */
-    image: z.string("the image of the pods is missing: --image NAME, or world.place.image"),
+    /** Of the pods; its program is `pangaea`. Must be given, here or by `--image`. */
+    image: z.string().optional(),
     serviceAccount: z.string().optional(),
     imagePullSecrets: z.array(z.string()).optional(),
     /** What agents read there: keys, certificates, data. */

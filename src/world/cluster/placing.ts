@@ -1,6 +1,7 @@
 /** The agents of a run where they are not there beforehand: one a site, started by a placer for this run alone. */
 
 import { fileURLToPath } from "node:url";
+import { InputError } from "../../core/errors.ts";
 import type { NodeInfo } from "../contract.ts";
 import type { ClusterAccess } from "./access.ts";
 import { FOR_RUN } from "./coordinator.ts";
@@ -30,8 +31,14 @@ export function placerOf(place: PlaceSpec, tell: (text: string) => void): Placer
         jwt === undefined ? undefined : { user, read: () => process.env.SLURM_JWT ?? jwt };
       return slurmPlacer({ ...place, token, waiting });
     }
-    case "kubernetes":
-      return kubernetesPlacer({ ...place, access: kubeAccess(), waiting });
+    case "kubernetes": {
+      const { image } = place;
+      if (image !== undefined)
+        return kubernetesPlacer({ ...place, image, access: kubeAccess(), waiting });
+      const message = "Kubernetes needs the image of the agents' pods";
+      const fix = "--image NAME, or world.place: { kind: kubernetes, image: NAME }";
+      throw new InputError([{ code: "BAD_SETTING", message, fix }]);
+    }
     case "ray":
       return rayPlacer({ ...place, waiting });
   }
