@@ -3,7 +3,7 @@ import { OnlineModelSpec } from "../model/online/spec.ts";
 import { ModelOptions } from "../model/spec.ts";
 import type { Objection } from "./check.ts";
 import { isObject } from "./file/schema.ts";
-import { type RunSpec, streamOf } from "./spec.ts";
+import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
 
 const ONLINE: readonly string[] = OnlineModelSpec.options.map((one) => one.shape.kind.value);
 /** Kinds of `between` with programs for streams. */
@@ -41,8 +41,15 @@ export function streamsOrNot(spec: RunSpec): readonly Objection[] {
   return found;
 }
 
-function onStreams({ model, between, stop, faults }: RunSpec): readonly Objection[] {
+function onStreams(spec: RunSpec): readonly Objection[] {
+  const { model, between, stop, faults } = spec;
   const found: Objection[] = [];
+  if (between.kind === "cartel" && between.registry.kind === "nats" && !liveWorld(spec)) {
+    const message = "the registry `nats` needs a control bus, and the simulated world has none";
+    const fix = "registry: { kind: central } or { kind: dht }, or world: local or cluster";
+    const path = ["between", "registry", "kind"];
+    found.push({ code: "REGISTRY_NEEDS_BUS", path, message, fix });
+  }
   if (!isOnline(model)) {
     const message = `a ${model.kind} model does not learn from streams`;
     found.push(pair(["model", "kind"], message, `use kind: ${ONLINE.join(", ")}`));

@@ -45,6 +45,13 @@ describe("is refused", () => {
       ],
     ],
     [
+      "a registry on a bus that the simulated world has not",
+      swap("kind: none", "kind: cartel, registry: { kind: nats }"),
+      [
+        "6: between.registry.kind: the registry `nats` needs a control bus, and the simulated world has none (registry: { kind: central } or { kind: dht }, or world: local or cluster)",
+      ],
+    ],
+    [
       "a graph that is nothing",
       swap("kind: svm", "kind: graph"),
       [
