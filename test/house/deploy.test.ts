@@ -96,7 +96,7 @@ describe("commands", () => {
 
   test("a wrong one is seen", () => {
     expect(() => parsed(["node", "--site", "x", "--rolls", "worker"])).toThrow(/unknown option/);
-    expect(() => parsed(["node", "--roles", "worker"])).toThrow(/--site/);
+    expect(() => parsed(["node", "--site", "x", "--slots", "none"])).toThrow(/whole number/);
   });
 });
 
