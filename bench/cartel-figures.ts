@@ -34,10 +34,10 @@ const listed = (name: string, otherwise: string): string[] => option(name, other
 const DATA = option("data", process.env["PANGAEA_DATA"] ?? "../shared/data");
 const SEEDS = Number(option("seeds", "5"));
 const SITES = Number(option("sites", "10"));
-const BATCHES = Number(option("batches", "600"));
+const BATCHES = Number(option("batches", "1000"));
 const BATCH = Number(option("batch", "10"));
-const AT = Number(option("at", "200"));
-const PERIOD = Number(option("period", "150"));
+const AT = Number(option("at", "600"));
+const PERIOD = Number(option("period", "200"));
 const JSON_OUT = option("json", "");
 const OPTIONS = JSON.parse(option("options", "{}")) as Record<string, object>;
 const CARTEL = JSON.parse(option("cartel", "{}")) as object;
@@ -70,7 +70,6 @@ const SETS: Record<
   },
 };
 
-const evens0 = 0;
 function evens(sites: number): number[] {
   return Array.from({ length: sites >> 1 }, (_, i) => 2 * i);
 }
@@ -87,6 +86,7 @@ const MODELS: Record<string, object> = {
 };
 const network = (classes: number): object => ({
   kind: "graph",
+  transfer: "boost",
   layers: ["flatten", { dense: 32 }, "relu", { dense: classes }],
 });
 
@@ -111,6 +111,10 @@ const [BEFORE, AFTER] = [5, 30];
 
 interface Row extends StreamMeasures {
   readonly wanBytes: number;
+  /** Error over the last quarter of the stream. */
+  readonly late: number;
+  /** Operations of training, of all that train. */
+  readonly allFlops: number;
   /** Batches to adapt to a class that comes for the first time, again, and to one that goes; NaN where none did. */
   readonly firstComes: number;
   readonly comesAgain: number;
@@ -183,6 +187,11 @@ async function once(
   return {
     ...row.streams!,
     wanBytes: row.wanBytes,
+    late: lateError(sites),
+    allFlops: [
+      ...sites.map(({ trainFlops }) => trainFlops),
+      ...(view.streams?.centreFlops.values() ?? []),
+    ].reduce((all, flops) => all + flops, 0),
     ...comings(sites),
     adaptations: shifts.map(({ site, segment }) => adaptationOf(site, segment).batches),
     curve: Array.from({ length: BEFORE + AFTER }, (_, i) => {
@@ -194,6 +203,11 @@ async function once(
     }),
   };
 }
+
+const lateError = (sites: readonly SiteStreamView[]): number => {
+  const late = sites.map((site) => errorOf(site, Math.floor(0.75 * BATCHES), BATCHES));
+  return late.reduce((all, error) => all + error, 0) / late.length;
+};
 
 /** Of fluctuation every second shift is a class that goes. */
 function comings(sites: readonly SiteStreamView[]) {
@@ -233,6 +247,7 @@ const HEAD = [
   "workload",
   "between",
   "error, %",
+  "last quarter, %",
   "after shifts, %",
   "adapted, %",
   "first adapts in",
@@ -304,6 +319,7 @@ for (const set of listed("set", "mnist,nsl-kdd"))
           workload,
           between,
           share((row) => row.error),
+          share((row) => row.late),
           share((row) => row.errorAfterShifts),
           share((row) => row.adapted),
           text(spread(of.map(first)), 1),

@@ -47,6 +47,8 @@ const KEEPER = "s3/registry-0";
 const between = (kind: string) => ({
   kind: "cartel",
   registry: kind === "central" ? { kind, site: "s3" } : { kind },
+  // A registry that lost its memory is to know everybody again within these short streams.
+  reportEvery: 25,
 });
 
 describe("the metadata service", () => {

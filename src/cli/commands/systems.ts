@@ -35,13 +35,19 @@ const CODEC: Readonly<Record<BetweenSpec["kind"], string>> = {
   cartel: "portions",
 };
 
+/** What runs on a data set, and what on streams; some do both. */
+const onData = (between: string): boolean => between !== "cartel";
+const onStreams = (between: string): boolean => !["stretched", "gaia"].includes(between);
+
 export async function systemsCommand(options: CommonOptions, io: Io): Promise<number> {
   const betweens = kindsOf(BetweenSpec);
   const withins = kindsOf(WithinSpec);
   const forms = Object.keys(WITHIN) as (keyof typeof WITHIN)[];
-  const systems = betweens.flatMap((between) =>
-    forms.map((within) => ({ within, between, codec: (CODEC as Described)[between] ?? "dense" })),
-  );
+  const systems = betweens
+    .filter(onData)
+    .flatMap((between) =>
+      forms.map((within) => ({ within, between, codec: (CODEC as Described)[between] ?? "dense" })),
+    );
   if (options.json) {
     io.out(`${JSON.stringify({ within: WITHIN, between: BETWEEN, kinds: withins, systems })}\n`);
     return EXIT.done;
@@ -57,8 +63,10 @@ export async function systemsCommand(options: CommonOptions, io: Io): Promise<nu
   io.out(`${table("within a site: parameter-server", forms, WITHIN)}
 ${table("between sites", betweens, BETWEEN)}
 ${table("codec: what is sent", betweens, CODEC)}
-Every within goes with every between:
-  pangaea compare FILE --between ${betweens.join(",")} --within bsp,ssp:3,tap
+One model for all, trained on a data set: every within goes with each of these.
+  pangaea compare FILE --between ${betweens.filter(onData).join(",")} --within bsp,ssp:3,tap
+A model a site, learned from its stream (data.stream), where within has no meaning:
+  pangaea compare FILE --between ${betweens.filter(onStreams).join(",")}
 `);
   return EXIT.done;
 }

@@ -97,7 +97,7 @@ export class CartelSite implements Around {
       this.#begin();
     }
     this.#seekHelp(scope);
-    if (drift || batch.batch % options.reportEvery === 0) this.#report();
+    if (drift || isDue(batch.batch, options.reportEvery)) this.#report();
   }
 
   async learn(batch: JudgedBatch, scope: Scope): Promise<number> {
@@ -247,6 +247,10 @@ export class CartelSite implements Around {
     });
   }
 }
+
+/** Every so many batches, and after the first 1, 2, 4, …: what is told of one batch says little. */
+const isDue = (batch: number, every: number): boolean =>
+  batch % every === 0 || (batch < every && Number.isInteger(Math.log2(batch + 1)));
 
 const classesText = (classes: readonly number[]): string =>
   `${classes.length === 1 ? "class" : "classes"} ${classes.slice(0, 5).join(", ")}${classes.length > 5 ? ", …" : ""}`;
