@@ -2,12 +2,14 @@
  * The figures of Cartel in docs/systems.md: each workload, data set and model over several seeds in the simulated world,
  * beside isolated and centralised (and federated) learning of the same streams; mean and standard deviation over seeds.
  *
- *   npx tsx bench/cartel-figures.ts [--data FOLDER] [--seeds 5] [--sites 10] [--batches 300] [--set mnist,nsl-kdd]
- *     [--model svm,forest,graph] [--workload introduction,fluctuation,stationary] [--between cartel,none]
- *     [--cartel '{"transfer":{"margin":0.02}}'] [--marks] [--curve]
+ *   npx tsx bench/cartel-figures.ts [--data FOLDER] [--seeds 5] [--sites 10] [--batch 10] [--batches 1000] [--at 600]
+ *     [--period 200] [--set mnist,nsl-kdd] [--model svm,forest,graph] [--workload introduction,fluctuation,stationary]
+ *     [--between cartel,none,centralize] [--far] [--cartel '{"reportEvery":25}'] [--options '{"forest":{"trees":20}}']
+ *     [--marks] [--curve] [--json FILE]
  *
- * Adaptation is that of src/run/stream-measures.ts: batches from a shift until the moving error is within two points of
- * its later stable level. `--curve` prints the mean error from 5 batches before a shift to 30 after. `faster` divides the mean of isolated learning by that of the row, seed by seed.
+ * Adaptation is that of src/run/stream-measures.ts, to a class that comes for the first time, and to one that comes again.
+ * "faster" divides that of isolated learning by that of the row, seed by seed. `--curve` prints the mean error from 5
+ * batches before a shift to 30 after, and each site's adaptation; `--json` adds a line for each run to a file.
  */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { executeRun, newShared } from "../src/run/execute.ts";
