@@ -5,7 +5,6 @@ import { castLowerings } from "./cast.ts";
 import { dropoutLowerings } from "./dropout.ts";
 import { lossLowerings } from "./loss.ts";
 import { normaliseLowerings } from "./normalise.ts";
-import { poolLowerings } from "./pool.ts";
 import { recurrentLowerings } from "./recurrent.ts";
 import type { Lowering } from "./rule.ts";
 
@@ -16,6 +15,5 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...dropoutLowerings,
   ...lossLowerings,
   ...normaliseLowerings,
-  ...poolLowerings,
   ...recurrentLowerings,
 };
