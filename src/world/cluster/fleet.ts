@@ -176,9 +176,10 @@ export class ClusterFleet implements Fleet {
       () => {},
     );
     const names = this.#agents.map(({ id }) => id);
+    const sites = this.#agents.map(({ site }) => site);
     const { token, attach } = this.#options;
     if (!attach || this.#begun.has(host)) {
-      hand.order({ type: "start", host, names, token, task });
+      hand.order({ type: "start", host, names, sites, token, task });
       hand.learnClock().catch(() => {});
     } else if (this.#isThere(agent)) hand.order({ type: "attach" });
     else hand.lost("its agent is gone");

@@ -35,6 +35,8 @@ export type Down =
       readonly type: "start";
       readonly host: number;
       readonly names: readonly string[];
+      /** Of the hosts, by their numbers. */
+      readonly sites?: readonly string[] | undefined;
       readonly token: string;
       readonly task: unknown;
     }

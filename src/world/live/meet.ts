@@ -18,6 +18,9 @@ const JOIN_MILLIS = 120_000;
 /** A machine that does not answer in this time is not reached. */
 const DIAL_MILLIS = 10_000;
 
+/** Bulk sockets between hosts of two sites: one alone fills a long link badly (bench/wan.ts). */
+const STREAMS = 4;
+
 /** What joining needs of a member. */
 export interface Talk {
   post(message: FromHost): void;
@@ -45,7 +48,7 @@ export function meet(setup: HostSetup, talk: Talk): Promise<Door> {
   if (meeting.kind === "channels") return overChannels(meeting, options, talk);
   if (meeting.kind === "sockets") return overSockets(setup, options, talk);
   if (meeting.kind === "relayed") return meetRelayed(talk);
-  return overNetwork(meeting, options, talk);
+  return overNetwork(meeting, setup, options, talk);
 }
 
 const nothingOpen: Door = { close: async () => {} };
@@ -78,6 +81,7 @@ async function overSockets(
 
 async function overNetwork(
   { listen: place, advertise, credentials }: Extract<Meeting, { readonly kind: "network" }>,
+  { host, sites = [] }: HostSetup,
   options: WireOptions,
   talk: Talk,
 ): Promise<Door> {
@@ -86,7 +90,8 @@ async function overNetwork(
   const refused = (error: Error): void => talk.post({ type: "warning", text: error.message });
   const listener = await listen(place, { ...secure, accept, onRefused: refused });
   const reach = (other: number, address: HostAddress | undefined): void => {
-    dialled(address, secure).then(accept, (error: unknown) =>
+    const streams = sites[other] === sites[host] ? 1 : STREAMS;
+    dialled(address, { ...secure, streams }).then(accept, (error: unknown) =>
       talk.post({ type: "unreached", host: other, why: messageOf(error) }),
     );
   };

@@ -48,6 +48,8 @@ export interface HostSetup {
   /** Its number, and the names of all hosts by theirs. */
   readonly host: number;
   readonly names: readonly string[];
+  /** Sites of the hosts, by their numbers; absent: all stand at one. */
+  readonly sites?: readonly string[] | undefined;
   /** Sockets and stores lie here. */
   readonly folder: string;
   /** Of this run alone: hosts of another one are turned away. */
