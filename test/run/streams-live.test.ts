@@ -125,7 +125,10 @@ describe("in real time", () => {
     const onEvent = (event: RunEvent): void => {
       if (event.type === "stream") controller.abort();
     };
-    const { outcome } = await execute(quick({ world: threads }), {
+    // At the pace of a batch a second the stream is far from its end when the first is told.
+    const stream = { batch: 20, batches: 10, rate: 1 };
+    const data = { kind: "digits", rows: 600, testRows: 10, stream };
+    const { outcome } = await execute(quick({ data, world: threads }), {
       signal: controller.signal,
       onEvent,
     });
