@@ -1,6 +1,8 @@
 /** Small questions about the network that several algorithms ask. */
-import type { SiteId } from "../core/ids.ts";
+import { nodeId, type SiteId } from "../core/ids.ts";
+import type { NodeInfo } from "../world/contract.ts";
 import type { NetworkFacts } from "./contract.ts";
+import type { StreamRequest } from "./streams.ts";
 
 /** The site with the largest total bandwidth to the others; the first of equals. */
 export function bestConnected<Site extends { readonly id: SiteId }>({
@@ -20,4 +22,10 @@ export function bestConnected<Site extends { readonly id: SiteId }>({
   let best = candidates[0]!;
   for (const site of candidates) if (total(site) > total(best)) best = site;
   return best;
+}
+
+/** The node that coordinates a run on streams: at the named site, by default at the best-connected one. */
+export function coordinatorOf(request: StreamRequest, named: string | undefined): NodeInfo {
+  const { id } = request.sites.find((site) => site.id === named) ?? bestConnected(request);
+  return { id: nodeId(id, "coordinator", 0), site: id, role: "coordinator", index: 0 };
 }

@@ -6,11 +6,11 @@
  */
 import type { Batch, Dataset, DenseDataset } from "../../../core/dataset.ts";
 import { invariant } from "../../../core/errors.ts";
-import { type NodeId, nodeId } from "../../../core/ids.ts";
+import type { NodeId } from "../../../core/ids.ts";
 import type { TailoredModel } from "../../../model/tailored.ts";
 import type { NodeInfo, NodeProgram, World } from "../../../world/contract.ts";
 import { messageKind } from "../../../world/message.ts";
-import { bestConnected } from "../../network.ts";
+import { coordinatorOf } from "../../network.ts";
 import { type JudgedBatch, runSite } from "../../site-loop.ts";
 import type { StreamDeployment, StreamRequest, StreamSite } from "../../streams.ts";
 
@@ -31,13 +31,7 @@ export function centralStreams(
   request: StreamRequest,
 ): StreamDeployment {
   const { sites } = request;
-  const { id } = sites.find((site) => site.id === options.site) ?? bestConnected(request);
-  const centre: NodeInfo = {
-    id: nodeId(id, "coordinator", 0),
-    site: id,
-    role: "coordinator",
-    index: 0,
-  };
+  const centre = coordinatorOf(request, options.site);
   return {
     programs: [
       ...sites.map((site) => ({ node: site.peer, program: shipping(site, centre, request) })),

@@ -7,10 +7,9 @@
  * sites' trees (`TailoredModel.average`): a pooled forest.
  */
 import { invariant } from "../../../core/errors.ts";
-import { nodeId } from "../../../core/ids.ts";
 import type { NodeInfo, NodeProgram } from "../../../world/contract.ts";
 import { messageKind } from "../../../world/message.ts";
-import { bestConnected } from "../../network.ts";
+import { coordinatorOf } from "../../network.ts";
 import { type JudgedBatch, runSite } from "../../site-loop.ts";
 import type { StreamDeployment, StreamRequest, StreamSite } from "../../streams.ts";
 import { pickClients } from "./clients.ts";
@@ -38,13 +37,7 @@ export function federatedStreams(
   request: StreamRequest,
 ): StreamDeployment {
   const { sites } = request;
-  const { id } = sites.find((site) => site.id === options.coordinator) ?? bestConnected(request);
-  const centre: NodeInfo = {
-    id: nodeId(id, "coordinator", 0),
-    site: id,
-    role: "coordinator",
-    index: 0,
-  };
+  const centre = coordinatorOf(request, options.coordinator);
   return {
     programs: [
       ...sites.map((site) => ({
