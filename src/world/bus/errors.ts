@@ -28,7 +28,11 @@ const busError =
     new BusError(issue.code, message, { ...details, retryable: issue.retryable });
 
 /** No connection could be made within the deadline. */
-export const unreachable = busError({ code: "BUS_UNREACHABLE", retryable: true });
+export const unreachable = (message: string, details: ErrorDetails = {}): BusError =>
+  busError({ code: "BUS_UNREACHABLE", retryable: true })(message, {
+    fix: "start `nats-server -js` there, or name a server that runs: --nats URL",
+    ...details,
+  });
 /** No answer within the deadline; whether the call took effect is unknown. */
 export const timedOut = busError({ code: "BUS_TIMEOUT", retryable: true });
 /** Nobody serves the subject. */
