@@ -18,6 +18,7 @@ import {
   type WireOptions,
 } from "../../src/world/wire/options.ts";
 import { connectPort } from "../../src/world/wire/port-connection.ts";
+import { READ_TURN_BYTES } from "../../src/world/wire/stream.ts";
 import { createAuthority } from "./certificates.ts";
 import { collect } from "./wire-contract.ts";
 import { parcel } from "./wire-parcel.ts";
@@ -217,6 +218,30 @@ describe("connections over sockets", () => {
     const got = collect(right, 1);
     left.send(parcel("bulk", {}));
     expect(await got).toHaveLength(1);
+  });
+
+  test("leave the thread its other work, however much of bulk lies ready to be read", async () => {
+    const { listener, accepted } = await serve(LOOPBACK);
+    const left = await dial(listener.address, LEFT);
+    open.push(left);
+    const [bytes, count] = [64_000, 500];
+    let [inTurn, most, came] = [0, 0, 0];
+    let turn: NodeJS.Immediate;
+    const nextTurn = (): void => {
+      most = Math.max(most, inTurn);
+      inTurn = 0;
+      turn = setImmediate(nextTurn);
+    };
+    nextTurn();
+    await new Promise<void>((resolve) => {
+      accepted[0]!.receive(() => {
+        inTurn += bytes;
+        if (++came === count) resolve();
+      });
+      for (let n = 0; n < count; n++) left.send(parcel("bulk", {}, [new Uint8Array(bytes)]));
+    });
+    clearImmediate(turn!);
+    expect(most).toBeLessThanOrEqual(READ_TURN_BYTES + 256 * 1024);
   });
 
   test("end when the peer has long been silent", async () => {

@@ -16,6 +16,8 @@ import { FrameWriter, type Outgoing } from "./writer.ts";
 const HELD_BYTES = 512 * 1024;
 /** The reused buffer into which the system reads. */
 const READ_BYTES = 128 * 1024;
+/** So many bytes read from one socket, and others of this thread have their turn. The system alone would go on 32 times. */
+export const READ_TURN_BYTES = 512 * 1024;
 /** The largest head of an introduction. */
 const HELLO_BYTES = 16 * 1024;
 
@@ -45,6 +47,9 @@ export class Stream implements Carrier {
   #heard = 0;
   #failed = false;
   #scheduled = false;
+  /** Bytes read in this turn of the thread. */
+  #turn = 0;
+  #paused = false;
 
   /** Until the peer has introduced itself it may send one small head. */
   constructor(peer: string) {
@@ -84,9 +89,22 @@ export class Stream implements Carrier {
           if (into === shared) this.reader.push(shared.subarray(0, count));
           else this.reader.filled(count);
         });
-        return true;
+        return this.#mayGoOn(count);
       },
     };
+  }
+
+  /** Whether the system may read on before this thread's others have had their turn. */
+  #mayGoOn(count: number): boolean {
+    if (this.#turn === 0) setImmediate(() => this.#nextTurn());
+    this.#turn += count;
+    return this.#turn < READ_TURN_BYTES;
+  }
+
+  #nextTurn(): void {
+    const stopped = this.#turn >= READ_TURN_BYTES;
+    this.#turn = 0;
+    if (stopped && !this.#paused) this.#socket?.resume();
   }
 
   /**
@@ -159,9 +177,11 @@ export class Stream implements Carrier {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket?.pause();
   }
   resume(): void {
+    this.#paused = false;
     this.#socket?.resume();
   }
   destroy(): void {
