@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Dataset } from "../../src/core/dataset.ts";
+import { invariant } from "../../src/core/errors.ts";
 import type { RunEvent } from "../../src/core/events.ts";
 import { type NodeId, nodeId, type Role, type SiteId, siteId } from "../../src/core/ids.ts";
 import { createPlainKernels } from "../../src/core/kernels/plain.ts";
@@ -28,8 +29,9 @@ import { memberRules } from "../../src/sync/members.ts";
 import type { BetweenSpec, WithinSpec } from "../../src/sync/options.ts";
 import { BetweenSpec as BetweenSchema } from "../../src/sync/options.ts";
 import { Finish, programsOf } from "../../src/sync/programs.ts";
+import { type Talks, talksOf } from "../../src/sync/talks.ts";
 import type { ComputePool } from "../../src/world/compute/contract.ts";
-import type { NodeInfo, Work } from "../../src/world/contract.ts";
+import type { Network, NodeInfo, Work, World } from "../../src/world/contract.ts";
 import { type MemberChange, MemberView } from "../../src/world/members.ts";
 import type { ProcessorModel } from "../../src/world/processor.ts";
 import { Simulation, type SimulationOptions } from "../../src/world/simulated/simulation.ts";
@@ -274,6 +276,25 @@ function spied(between: Between, spy: Spy, shards: ToyOutcome["shards"]): Betwee
   };
 }
 
+/** A world in which nobody speaks to a node that `talksOf` does not know to talk with it: their hosts are not joined. */
+function amongThoseThatTalk(world: World, talks: Talks): World {
+  const send: Network["send"] = (to, kind, ...rest) => {
+    invariant(talks(world.node.id, to), `${world.node.id} sends "${kind.name}" to ${to}`);
+    world.network.send(to, kind, ...rest);
+  };
+  return but(world, { network: but(world.network, { send }) });
+}
+
+/** The object with other properties in the place of its own. */
+const but = <T extends object>(object: T, changes: Partial<T>): T =>
+  new Proxy(object, {
+    get: (target, key) => {
+      if (key in changes) return Reflect.get(changes, key);
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
 export async function runToy(run: ToyRun): Promise<ToyOutcome> {
   const seed = run.seed ?? 1;
   const sites = planOf(run);
@@ -316,6 +337,7 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
     deployment,
   );
   const { programs, enders } = programsOf(deployment, within);
+  const talks = talksOf(deployment);
   const finish = new Finish(enders);
   const truth = new MemberView();
   let drained = false;
@@ -345,7 +367,7 @@ export async function runToy(run: ToyRun): Promise<ToyOutcome> {
   simulation = made;
   for (const [node, program] of programs) {
     made.start(node.id, async (world, scope) => {
-      await program(world, scope);
+      await program(amongThoseThatTalk(world, talks), scope);
       finish.ended(node.id);
       if (!finish.reached || !(deployment.judged === "extra" || node.role === "worker")) return;
       await world.clock.sleep(run.drainMicros ?? 0, scope);
