@@ -38,6 +38,8 @@ export interface SupervisorOptions {
   readonly changes?: (() => readonly MemberChange[]) | undefined;
   /** A host was lost, and the run goes on; or has come in its place. */
   readonly onChanged?: ((type: "left" | "joined", host: string, text: string) => void) | undefined;
+  /** Whether nodes of two hosts talk: others are not joined. Absent: all are. */
+  readonly talk?: ((a: number, b: number) => boolean) | undefined;
   readonly warn?: ((text: string) => void) | undefined;
   /** Until all have joined. Default 120 s. */
   readonly joinMicros?: Micros | undefined;
@@ -104,9 +106,10 @@ export class Supervisor {
       this.#members[index] = this.#begin(index, taskOf(index));
     });
     await this.#all("listening");
-    for (const { running, index } of this.#members) {
-      const dial = [...names.keys()].filter((other) => other < index);
-      this.#join(running, dial, names.length - 1);
+    for (const member of this.#members) {
+      const peers = this.#peersOf(member, this.#members);
+      const dial = peers.filter((other) => other < member.index);
+      this.#join(member.running, dial, peers.length);
     }
     await this.#all("joined");
     this.#watchReturns();
@@ -127,6 +130,13 @@ export class Supervisor {
       (error: unknown) => this.#over(member, String(error), []),
     );
     return member;
+  }
+
+  /** Those of the others to which the host is to be joined. */
+  #peersOf({ index }: Member, others: readonly Member[]): readonly number[] {
+    const { talk = () => true } = this.#options;
+    const numbers = others.map((other) => other.index);
+    return numbers.filter((other) => other !== index && talk(index, other));
   }
 
   #join(running: RunningHost, dial: readonly number[], peers: number): void {
@@ -340,14 +350,14 @@ export class Supervisor {
     if (!before || !gone(before.state) || this.#closing || this.#failure) return;
     const member = this.#begin(host, this.#options.taskOf(host));
     this.#members[host] = member;
-    const there = (): boolean => member.state === "joined" || gone(member.state);
-    const listens = (): boolean => member.state === "listening" || there();
+    const settled = (): boolean => member.state === "joined" || gone(member.state);
+    const listens = (): boolean => member.state === "listening" || settled();
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
     await this.#until(() => listens() || machineMicros() >= late, late);
-    const peers = this.#members.filter(({ state }) => state === "joined");
-    const numbers = peers.map(({ index }) => index);
-    this.#join(member.running, numbers, numbers.length);
-    await this.#until(() => there() || machineMicros() >= late, late);
+    const there = this.#members.filter(({ state }) => state === "joined");
+    const peers = this.#peersOf(member, there);
+    this.#join(member.running, peers, peers.length);
+    await this.#until(() => settled() || machineMicros() >= late, late);
     const changes = member.state === "joined" ? this.#options.admit?.(host) : undefined;
     if (!changes || this.#startedAt === undefined || this.#closing) {
       member.running.kill();
