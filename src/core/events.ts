@@ -3,7 +3,7 @@
  * none of them knows a protocol by name, so protocols speak through `metric`.
  */
 import type { NodeId, SiteId } from "./ids.ts";
-import type { Bytes, Micros } from "./units.ts";
+import type { BitsPerSecond, Bytes, Micros } from "./units.ts";
 
 /** Metrics of a model on data. Higher accuracy is better; lower rmse and loss are better. */
 export interface Metrics {
@@ -58,6 +58,18 @@ export interface TrafficEvent extends At {
   /** Whether the pair is joined by a wide-area link, and what these bytes cost there. */
   readonly wan: boolean;
   readonly dollars: number;
+}
+
+/** What was measured of an ordered pair of sites until now, beside what the run's description says of it. */
+export interface LinkEvent extends At {
+  readonly type: "link";
+  readonly from: SiteId;
+  readonly to: SiteId;
+  /** Bulk that gets there when there is enough of it; absent where there never was. */
+  readonly goodput?: BitsPerSecond | undefined;
+  /** The shortest of late, of control; absent where none was measured. */
+  readonly roundTripMicros?: Micros | undefined;
+  readonly declared: { readonly bandwidth: BitsPerSecond; readonly roundTripMicros: Micros };
 }
 
 /** The model(s) judged on held-out data. `clock` is the clock of the judged copies. */
@@ -150,6 +162,7 @@ export type RunEvent =
   | RunStarted
   | ClockEvent
   | TrafficEvent
+  | LinkEvent
   | EvaluationEvent
   | MetricEvent
   | StreamEvent

@@ -181,6 +181,7 @@ export class SimulatedRun {
 
   #end(reason: RunEnded["reason"], message?: string): void {
     this.#simulation.flushTraffic();
+    this.#simulation.reportLinks();
     const t = this.#simulation.now();
     this.#host.onEvent({ type: "end", t, reason, ...(message ? { message } : {}) });
   }

@@ -101,6 +101,7 @@ export class SimulatedStreamRun {
 
   #end(reason: RunEnded["reason"], message?: string): void {
     this.#simulation.flushTraffic();
+    this.#simulation.reportLinks();
     const t = this.#simulation.now();
     this.#host.onEvent({ type: "end", t, reason, ...(message ? { message } : {}) });
   }

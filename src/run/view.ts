@@ -50,6 +50,14 @@ export interface MetricView {
   readonly points: { readonly seconds: number; readonly value: number }[];
 }
 
+/** What was measured of an ordered pair of sites beside what was declared; several hosts may have told. */
+export interface LinkView {
+  /** Bits a second. */
+  readonly goodput: number | undefined;
+  readonly roundTripMicros: number | undefined;
+  readonly declared: { readonly bandwidth: number; readonly roundTripMicros: number };
+}
+
 interface WorkerView {
   clock: number;
   computeMicros: number;
@@ -74,6 +82,8 @@ export interface RunView {
   /** Bytes by sender, then receiver; a site's own network on the diagonal. */
   readonly pairs: Map<string, Map<string, number>>;
   readonly bytesByKind: Map<string, number>;
+  /** By sender, then receiver, where a run has told. */
+  readonly links: Map<string, Map<string, LinkView>>;
   wanBytes: number;
   lanBytes: number;
   egressDollars: number;
@@ -101,6 +111,7 @@ export const emptyView = (): RunView => ({
   final: undefined,
   pairs: new Map(),
   bytesByKind: new Map(),
+  links: new Map(),
   wanBytes: 0,
   lanBytes: 0,
   egressDollars: 0,
@@ -136,6 +147,9 @@ function apply(view: RunView, event: RunEvent): void {
       return;
     case "traffic":
       count(view, event);
+      return;
+    case "link":
+      link(view, event);
       return;
     case "evaluation":
       judge(view, event);
@@ -237,6 +251,18 @@ function count(view: RunView, event: Of<"traffic">): void {
     siteOf(view, event.from).bytesSent += event.bytes;
     siteOf(view, event.to).bytesReceived += event.bytes;
   }
+}
+
+function link(view: RunView, { from, to, goodput, roundTripMicros, declared }: Of<"link">): void {
+  let row = view.links.get(from);
+  if (!row) view.links.set(from, (row = new Map()));
+  const known = row.get(to);
+  const trips = [known?.roundTripMicros, roundTripMicros].filter((trip) => trip !== undefined);
+  row.set(to, {
+    goodput: Math.max(known?.goodput ?? 0, goodput ?? 0) || undefined,
+    roundTripMicros: trips.length === 0 ? undefined : Math.min(...trips),
+    declared,
+  });
 }
 
 /** Whether the metrics meet every goal of the target; nothing where there is no goal. */

@@ -9,7 +9,7 @@ import type { NodeId, Role, SiteId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import type { Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
-import type { Bytes, Flops, Micros } from "../core/units.ts";
+import type { BitsPerSecond, Bytes, Flops, Micros } from "../core/units.ts";
 import type { StepResult } from "../model/learner.ts";
 import type { Members } from "./members.ts";
 import type { Header, Message, MessageKind } from "./message.ts";
@@ -32,6 +32,14 @@ export interface Clock {
 /** Answers a request (`undefined` for one-way messages). Runs at delivery; must not block. */
 export type Handler = (message: Message, from: NodeId) => void;
 
+/** What was measured, of late, of the way to a peer and back. Each figure is undefined until it was measured. */
+export interface PathEstimate {
+  /** Bulk that gets to the peer when there is enough of it. */
+  readonly goodput: BitsPerSecond | undefined;
+  /** The shortest round trip of control. */
+  readonly roundTripMicros: Micros | undefined;
+}
+
 export interface Network {
   /**
    * Queues a message; it arrives once and in order per (from, to, queue) unless its kind is lossy.
@@ -44,6 +52,13 @@ export interface Network {
   backlog(to: NodeId): Bytes;
   /** Resolves when `backlog(to) <= bytes`. */
   drained(to: NodeId, bytes: Bytes, scope: Scope): Promise<void>;
+  /**
+   * What the network has shown so far, whatever was declared of it. In the simulated world it follows from what the
+   * links did, faults included, and repeats with the seed; in the live ones it is measured, and differs from run to run:
+   * under lockstep (`staleness: 0`, bulk synchrony) nothing may depend on it. Between nodes that hand over in memory,
+   * and to those that do not take part, nothing is measured.
+   */
+  estimate(to: NodeId): PathEstimate;
 }
 
 /** Durable per node: survives a crash of the program, not of the disk. */

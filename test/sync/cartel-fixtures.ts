@@ -185,6 +185,7 @@ function watched(world: World, onSend: NonNullable<CartelRun["onSend"]>): World 
     },
     handle: (kind, handler) => network.handle(kind, handler),
     backlog: (to) => network.backlog(to),
+    estimate: (to) => network.estimate(to),
     drained: (to, bytes, scope) => network.drained(to, bytes, scope),
   };
   return new Proxy(world, {

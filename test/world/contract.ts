@@ -5,7 +5,8 @@
 import { describe, expect, test } from "vitest";
 import type { NodeId } from "../../src/core/ids.ts";
 import { Scope } from "../../src/core/scope.ts";
-import type { NodeInfo, NodeProgram, World } from "../../src/world/contract.ts";
+import type { BitsPerSecond, Micros } from "../../src/core/units.ts";
+import type { NodeInfo, NodeProgram, PathEstimate, World } from "../../src/world/contract.ts";
 import { type Message, messageKind } from "../../src/world/message.ts";
 import { makeNode } from "./fixtures.ts";
 
@@ -13,6 +14,8 @@ import { makeNode } from "./fixtures.ts";
 export interface WorldUnderTest {
   /** Runs the programs until all have ended; rejects when one fails. */
   run(programs: ReadonlyMap<NodeInfo, NodeProgram>): Promise<void>;
+  /** What alpha and beta are joined by, where the world makes it so; absent: by whatever this machine has. */
+  readonly link?: { readonly bandwidth: BitsPerSecond; readonly oneWayMicros: Micros };
 }
 
 const left = makeNode("alpha", "peer", 0);
@@ -132,6 +135,48 @@ export function worldContract(name: string, makeWorld: () => WorldUnderTest): vo
       expect(seen[0]).toBeGreaterThanOrEqual(800_000);
       expect(seen[1]).toBeLessThanOrEqual(400_000);
       expect(seen[2]).toBe(0);
+    });
+
+    test("the way to a peer is estimated from what was sent, and from nothing else", async () => {
+      const seen: PathEstimate[] = [];
+      const count = 20;
+      await run([
+        [
+          left,
+          async (world, scope) => {
+            const { network } = world;
+            expect(network.estimate(left.id)).toEqual({});
+            expect(network.estimate(far.id).goodput).toBeUndefined();
+            for (let n = 0; n < count; n++)
+              network.send(far.id, BULK, { n }, [new Uint8Array(50_000)]);
+            await receive(world, scope, CONTROL, 1);
+            network.send(far.id, CONTROL, {});
+            await world.clock.sleep(100_000, scope);
+            seen.push(network.estimate(far.id), network.estimate(left.id));
+          },
+        ],
+        [
+          far,
+          async (world, scope) => {
+            await receive(world, scope, BULK, count);
+            world.network.send(left.id, CONTROL, {});
+            await receive(world, scope, CONTROL, 1);
+          },
+        ],
+      ]);
+      const [{ goodput, roundTripMicros } = {}, self] = seen;
+      expect(self).toEqual({});
+      expect(roundTripMicros).toBeGreaterThan(0);
+      const { link } = makeWorld();
+      if (!link) {
+        expect(goodput ?? 1).toBeGreaterThan(0);
+        return;
+      }
+      expect(goodput).toBeGreaterThan(0.75 * link.bandwidth);
+      expect(goodput).toBeLessThan(1.25 * link.bandwidth);
+      expect(roundTripMicros).toBeGreaterThanOrEqual(2 * link.oneWayMicros);
+      // In real time a busy machine may answer late.
+      expect(roundTripMicros).toBeLessThan(2.4 * link.oneWayMicros + 1_000_000);
     });
 
     test("records stay: sending them to another site is refused, inside the site it is not", async () => {

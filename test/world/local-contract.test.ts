@@ -8,7 +8,8 @@ import { dial } from "../../src/world/wire/dial.ts";
 import { listen } from "../../src/world/wire/listen.ts";
 import { connectPort } from "../../src/world/wire/port-connection.ts";
 import { contractNodes, type WorldUnderTest, worldContract } from "./contract.ts";
-import { type HostedOptions, hostSites, memoryPair } from "./local-fixtures.ts";
+import { makeTopology } from "./fixtures.ts";
+import { type HostedOptions, hostSites } from "./local-fixtures.ts";
 
 const options = { run: "r", version: "v", token: "t" };
 
@@ -39,6 +40,7 @@ const joined = (
   pair: (folder: string) => Promise<[Connection, Connection]>,
   more: HostedOptions = {},
 ): WorldUnderTest => ({
+  ...(more.shaped && { link: makeTopology().link(0, 1) }),
   run: async (programs) => {
     const folder = mkdtempSync(join(tmpdir(), "pangaea-test-"));
     const connections = await pair(folder);
@@ -54,6 +56,4 @@ const joined = (
 
 worldContract("the local world, over channels between threads", () => joined(portPair));
 worldContract("the local world, over sockets between processes", () => joined(socketPair));
-worldContract("the local world with shaped links", () =>
-  joined(async () => memoryPair(), { shaped: true }),
-);
+worldContract("the local world with shaped links", () => joined(portPair, { shaped: true }));

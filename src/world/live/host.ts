@@ -120,6 +120,11 @@ export class LocalHost {
     this.#network.traffic.flush(this.#options.clock.now(), emit);
   }
 
+  /** What was measured of links from here, by pair of sites. */
+  reportLinks(): void {
+    this.#network.reportLinks(this.#options.clock.now(), this.#options.onEvent);
+  }
+
   /** Nothing is delivered any more. Connections are closed by who opened them. */
   async close(): Promise<void> {
     this.#network.close();

@@ -84,7 +84,7 @@ export class Member {
     let peers: number | undefined;
     const all = new Promise<void>((resolve) => {
       this.#joined = () => {
-        if (this.#connections.size === peers) resolve();
+        if (peers !== undefined && this.#connections.size >= peers) resolve();
       };
     });
     const { meet, relays } = this.#around;
@@ -188,6 +188,7 @@ export class Member {
     host.stop(reason);
     await host.ended();
     host.flushTraffic();
+    host.reportLinks();
     clearInterval(flush);
     this.#flush(Number.MAX_SAFE_INTEGER);
     this.#port.post({ type: "stopped" });

@@ -6,11 +6,15 @@
  */
 import type { Condition } from "../../core/condition.ts";
 import { invariant, PangaeaError } from "../../core/errors.ts";
+import type { LinkEvent } from "../../core/events.ts";
 import type { NodeId, SiteId } from "../../core/ids.ts";
 import type { Random } from "../../core/random.ts";
 import type { Scope } from "../../core/scope.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
+import type { PathEstimate } from "../contract.ts";
 import { Fifo } from "../fifo.ts";
+import { least, UNMEASURED } from "../link-meter.ts";
+import { LinkReport } from "../link-report.ts";
 import { bytesOnWire, type Header, type MessageKind, wireBytes } from "../message.ts";
 import type { Topology } from "../topology.ts";
 import { type PairTraffic, Traffic } from "../traffic.ts";
@@ -184,6 +188,23 @@ export class LocalNetwork {
     await backlog.shrunk.until(() => backlog.bytes <= bytes, { what, whom: () => [to] }, scope);
   }
 
+  /**
+   * Over a shaped link: what the shaping let through, unless the connection behind it was full and slower; its delays
+   * there and back are certain, and the connection's round trip is added. Else what the connection has measured, over all
+   * its streams, or through the relay. Nodes of one host measure shaping only.
+   */
+  estimate(from: NodeId, to: NodeId): PathEstimate {
+    return from === to || !this.#present(to) ? UNMEASURED : this.#measured(this.#flow(from, to));
+  }
+
+  /** What this host has measured of links to other sites. */
+  reportLinks(t: Micros, emit: (event: LinkEvent) => void): void {
+    const report = new LinkReport(this.#options.topology);
+    for (const flow of this.#flows.values())
+      report.add(flow.from.site, flow.to.site, this.#measured(flow));
+    report.tell(t, emit);
+  }
+
   /** @throws RECORDS_STAY where the policy of the sender's site keeps them and the receiver's is another. */
   checkPolicy(from: NodeId, to: NodeId, kind: MessageKind): void {
     const { topology, recordsMayLeave } = this.#options;
@@ -201,6 +222,21 @@ export class LocalNetwork {
   close(): void {
     for (const link of this.#links.values()) link.close();
     this.#inbox.close();
+  }
+
+  #measured({ from, to, link }: Flow): PathEstimate {
+    const wire = this.#connections.get(to.host)?.estimate();
+    const real = wire?.filled ? wire.goodput : undefined;
+    const trip = wire?.roundTripMicros || undefined;
+    if (!link) return { goodput: real, roundTripMicros: trip };
+    const { topology } = this.#options;
+    const there = topology.link(from.site, to.site).oneWayMicros;
+    const back = topology.link(to.site, from.site).oneWayMicros;
+    const unknown = wire !== undefined && trip === undefined;
+    return {
+      goodput: link.throughput.goodput && least(link.throughput.goodput, real),
+      roundTripMicros: unknown ? undefined : there + back + (trip ?? 0),
+    };
   }
 
   #forward(flow: Flow, parcel: Parcel, bytes: Bytes): void {

@@ -13,6 +13,7 @@ import {
   transmissionMicros,
 } from "../../core/units.ts";
 import { Fifo } from "../fifo.ts";
+import { Throughput } from "../link-meter.ts";
 import { callAt, machineMicros } from "./clock.ts";
 
 /** A message on a shaped link. */
@@ -45,11 +46,14 @@ interface Flight {
 const MOST_RETRANSMISSIONS = 8;
 
 export class ShapedLink {
+  readonly throughput = new Throughput();
   readonly #shape: LinkShape;
   readonly #random: Random;
   /** Bulk that waits, with the time of its arrival here. */
   readonly #waiting = new Fifo<Flight>();
   #sending: Shaped | undefined;
+  /** When the present bulk message had the link. */
+  #bulkBegan: Micros = 0;
   /** When the present bulk message will have left; when the last one had. */
   #bulkFree: Micros = 0;
   #controlFree: Micros = 0;
@@ -93,6 +97,7 @@ export class ShapedLink {
     while (this.#sending && this.#bulkFree <= now) {
       const message = this.#sending;
       this.#sending = undefined;
+      this.throughput.sent(message.bytes, this.#bulkFree - this.#bulkBegan);
       this.#fly(message, this.#bulkFree);
       this.#next();
       message.left();
@@ -111,7 +116,8 @@ export class ShapedLink {
     const next = this.#waiting.shift();
     if (!next) return;
     this.#sending = next.message;
-    const start = Math.max(next.at, this.#bulkFree, this.#controlFree);
+    this.#bulkBegan = Math.max(next.at, this.#bulkFree);
+    const start = Math.max(this.#bulkBegan, this.#controlFree);
     this.#bulkFree = start + transmissionMicros(next.message.bytes, this.#shape.bandwidth);
   }
 

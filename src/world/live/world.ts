@@ -9,7 +9,16 @@ import { Scope } from "../../core/scope.ts";
 import type { Bytes, Flops } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
-import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type {
+  Clock,
+  Handler,
+  Network,
+  NodeInfo,
+  PathEstimate,
+  Store,
+  Work,
+  World,
+} from "../contract.ts";
 import { type Handling, Mailbox } from "../mailbox.ts";
 import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, MessageKind } from "../message.ts";
@@ -108,6 +117,10 @@ export class LocalWorld implements World, Network, Receiver {
   drained(to: NodeId, bytes: Bytes, scope: Scope): Promise<void> {
     const waiting = { scope, condition: () => this.condition() };
     return this.#around.network.drained(this.node.id, to, bytes, waiting);
+  }
+
+  estimate(to: NodeId): PathEstimate {
+    return this.#around.network.estimate(this.node.id, to);
   }
 
   compute(work: Work, scope: Scope): Promise<StepResult> {

@@ -9,9 +9,13 @@
  * kind is sent again as TCP does: a round trip later, and twice as long after each further loss.
  */
 import { invariant, PangaeaError } from "../../core/errors.ts";
+import type { LinkEvent } from "../../core/events.ts";
 import type { NodeId, SiteId } from "../../core/ids.ts";
 import type { Random } from "../../core/random.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
+import type { PathEstimate } from "../contract.ts";
+import { Crossings, least, UNMEASURED } from "../link-meter.ts";
+import { LinkReport } from "../link-report.ts";
 import { bytesOnWire, type Header, type Message, type MessageKind, wireBytes } from "../message.ts";
 import type { Topology } from "../topology.ts";
 import { Traffic } from "../traffic.ts";
@@ -51,6 +55,7 @@ export class SimulatedNetwork {
   readonly #perilous: boolean;
   readonly #ports = new Map<NodeId, Port>();
   readonly #pipes = new Map<number, Wire<Packet>>();
+  readonly #crossings = new Map<number, Crossings>();
   readonly #spikes = new Set<Spike>();
 
   constructor(loop: EventLoop, options: NetworkOptions) {
@@ -99,6 +104,34 @@ export class SimulatedNetwork {
     flow.traffic.count(kind, bytes);
     if (kind.queue === "control") this.#sendControl(flow, message, bytes);
     else this.#sendBulk(flow, message, bytes);
+  }
+
+  /**
+   * Goodput is that of the slowest wire on the way: what each took while it had bulk to send. The round trip is the
+   * shortest crossing of late from one site to the other and the shortest back: one clock can tell them apart.
+   */
+  estimate(from: Port, to: NodeId): PathEstimate {
+    const flow = this.flow(from, to);
+    if (flow.to === from) return UNMEASURED;
+    const there = flow.crossings.there.shortest;
+    const back = flow.crossings.back.shortest;
+    return {
+      goodput: least(
+        flow.from.uplink.throughput.goodput,
+        flow.pipe?.throughput.goodput,
+        flow.to.downlink.throughput.goodput,
+      ),
+      roundTripMicros: there === undefined || back === undefined ? undefined : there + back,
+    };
+  }
+
+  /** An event for each ordered pair of sites between which something was measured. */
+  reportLinks(emit: (event: LinkEvent) => void): void {
+    const report = new LinkReport(this.#options.topology);
+    for (const port of this.#ports.values())
+      for (const { to, pipe } of port.flows.values())
+        if (pipe) report.add(port.site, to.site, this.estimate(port, to.id));
+    report.tell(this.#loop.now, emit);
   }
 
   /** What a node had not yet put on the wire is lost; its flows begin anew. */
@@ -154,6 +187,7 @@ export class SimulatedNetwork {
         return false;
       case "downlink":
         if (bulk && !flow.to.downlink.left(packet)) return false;
+        if (!bulk) flow.crossings.there.add(this.#loop.now - packet.sent);
         return packet.last && flow.to.receive(message, flow.from.id, packet.life.incarnation);
       case "loopback":
         return (
@@ -165,6 +199,7 @@ export class SimulatedNetwork {
 
   #sendControl(flow: Flow, message: Message, bytes: Bytes): void {
     const packet = new Packet(this, flow, message, bytes, true, this.#drawFate(flow, message));
+    packet.sent = this.#loop.now;
     packet.leaves = flow.from.uplink.control(bytes);
     if (flow.pipe) this.#loop.schedule(packet.leaves, packet);
     else this.#fly(packet, packet.leaves);
@@ -238,6 +273,7 @@ export class SimulatedNetwork {
     const { downlink } = packet.flow.to;
     if (packet.fate.twice && packet.last) {
       const again = new Packet(this, packet.flow, packet.message, packet.bytes, true, SAFE);
+      again.sent = packet.sent;
       this.#depart(again, "flight", Math.max(1, packet.flow.oneWayMicros));
     }
     packet.stage = "downlink";
@@ -275,6 +311,10 @@ export class SimulatedNetwork {
         ? topology.link(from.site, to.site).oneWayMicros
         : topology.node.oneWayMicros,
       traffic: this.traffic.pair(from.site, to.site),
+      crossings: {
+        there: this.#crossing(from.site, to.site),
+        back: this.#crossing(to.site, from.site),
+      },
       backlog: new Backlog(),
       lastControlArrival: 0,
       lastBulkArrival: 0,
@@ -291,6 +331,13 @@ export class SimulatedNetwork {
       this.#pipes.set(key, pipe);
     }
     return pipe;
+  }
+
+  #crossing(from: number, to: number): Crossings {
+    const key = from * this.#options.topology.sites.length + to;
+    let crossings = this.#crossings.get(key);
+    if (!crossings) this.#crossings.set(key, (crossings = new Crossings()));
+    return crossings;
   }
 
   #checkPolicy(from: Port, { to, traffic }: Flow, kind: MessageKind): void {

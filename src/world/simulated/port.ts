@@ -2,6 +2,7 @@
 import type { Condition } from "../../core/condition.ts";
 import type { NodeId } from "../../core/ids.ts";
 import type { Bytes, Micros } from "../../core/units.ts";
+import type { Crossings } from "../link-meter.ts";
 import type { Message } from "../message.ts";
 import type { PairTraffic } from "../traffic.ts";
 import type { SimulatedNetwork } from "./network.ts";
@@ -40,6 +41,8 @@ export interface Flow {
   readonly pipe: Wire<Packet> | undefined;
   readonly oneWayMicros: Micros;
   readonly traffic: PairTraffic;
+  /** Of control between the two sites, there and back. */
+  readonly crossings: { readonly there: Crossings; readonly back: Crossings };
   backlog: Backlog;
   /** Latest arrivals so far: nothing sent later arrives earlier in the same queue. */
   lastControlArrival: Micros;
@@ -73,7 +76,8 @@ export class Packet {
   dead = false;
   readonly ready = true;
   stage: Stage = "uplink";
-  /** When a control message has left the uplink. */
+  /** When a control message was sent, and when it has left the uplink. */
+  sent: Micros = 0;
   leaves: Micros = 0;
   readonly network: SimulatedNetwork;
   readonly flow: Flow;

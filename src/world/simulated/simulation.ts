@@ -217,6 +217,11 @@ export class Simulation {
     this.#network.traffic.flush(this.#loop.now, this.#options.onEvent);
   }
 
+  /** Emits a `link` event for every ordered pair of sites between which something was measured. */
+  reportLinks(): void {
+    this.#network.reportLinks(this.#options.onEvent);
+  }
+
   /** All bytes and messages so far by ordered pair of sites and kind, traffic inside a site included. */
   traffic(): readonly TrafficTotal[] {
     return this.#network.traffic.totals();

@@ -10,6 +10,7 @@ import {
   transmissionMicros,
 } from "../../core/units.ts";
 import { Fifo } from "../fifo.ts";
+import { Throughput } from "../link-meter.ts";
 import type { SimulatedEvent } from "./heap.ts";
 import type { EventLoop } from "./loop.ts";
 
@@ -21,11 +22,14 @@ export interface Chunk extends SimulatedEvent {
 }
 
 export class Wire<C extends Chunk> {
+  readonly throughput = new Throughput();
   readonly #loop: EventLoop;
   readonly #rate: BitsPerSecond;
   /** When the control messages so far have left. Never later than the end of the chunk being sent. */
   #controlFree: Micros = 0;
   #sending: C | undefined;
+  /** When the chunk being sent had the wire. */
+  #began: Micros = 0;
   /** Time that control took from the chunk being sent. */
   #debt: Micros = 0;
   readonly #waiting = new Fifo<C>();
@@ -69,6 +73,7 @@ export class Wire<C extends Chunk> {
       this.#waiting.unshift(chunk);
       return false;
     }
+    this.throughput.sent(chunk.bytes, this.#loop.now - this.#began);
     const next = this.#waiting.shift();
     if (next) this.#send(next);
     return true;
@@ -106,6 +111,7 @@ export class Wire<C extends Chunk> {
 
   #send(chunk: C): void {
     this.#sending = chunk;
+    this.#began = this.#loop.now;
     const start = Math.max(this.#loop.now, this.#controlFree);
     this.#loop.schedule(start + transmissionMicros(chunk.bytes, this.#rate), chunk);
   }

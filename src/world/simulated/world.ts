@@ -10,7 +10,17 @@ import { Scope } from "../../core/scope.ts";
 import type { Bytes, Flops, Micros } from "../../core/units.ts";
 import type { StepResult } from "../../model/learner.ts";
 import type { ComputePool } from "../compute/contract.ts";
-import type { Clock, Handler, Network, NodeInfo, Store, Work, World } from "../contract.ts";
+import type {
+  Clock,
+  Handler,
+  Network,
+  NodeInfo,
+  PathEstimate,
+  Store,
+  Work,
+  World,
+} from "../contract.ts";
+import { UNMEASURED } from "../link-meter.ts";
 import { type Handling, Mailbox } from "../mailbox.ts";
 import type { MemberChange, Members, MemberView } from "../members.ts";
 import type { Header, Message, MessageKind } from "../message.ts";
@@ -151,6 +161,11 @@ export class SimulatedWorld implements World, Clock, Network {
     backlog.shrunk ??= this.condition();
     const what = `its queue to ${to} to drain to ${bytes} bytes`;
     await backlog.shrunk.until(() => backlog.bytes <= bytes, { what, whom: () => [to] }, scope);
+  }
+
+  estimate(to: NodeId): PathEstimate {
+    if (!this.#members.present(to)) return UNMEASURED;
+    return this.#around.network.estimate(this.#parts.port, to);
   }
 
   compute(work: Work, scope: Scope): Promise<StepResult> {

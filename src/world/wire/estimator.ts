@@ -60,7 +60,8 @@ export class Estimator {
   }
 
   estimate(): Estimate {
-    return { goodput: Math.round(this.#best * 8e6), roundTripMicros: this.#trip };
+    const goodput = Math.round(this.#best * 8e6);
+    return { goodput, filled: this.#full, roundTripMicros: this.#trip };
   }
 
   /** How many bytes should be under way. */
