@@ -1,7 +1,6 @@
 /** Executes one experiment in the world that it names. */
 import type { LoadedData } from "../data/load.ts";
 import { hasPlaces } from "../data/spec.ts";
-import type { Buckets } from "../world/bus/buckets.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, planned } from "./live.ts";
@@ -13,8 +12,8 @@ import { type Ground, loadGround } from "./plan.ts";
 import { arithmeticKey, newRecording, type Recording } from "./recording.ts";
 import { SimulatedRun } from "./simulated.ts";
 import { liveWorld, type RunSpec, streamOf } from "./spec.ts";
-import { LiveStreamRun } from "./stream-live.ts";
-import { loadStreamGround, planStreamRun } from "./stream-plan.ts";
+import { LiveStreamRun, plannedStreams } from "./stream-live.ts";
+import { loadStreamGround } from "./stream-plan.ts";
 import { SimulatedStreamRun } from "./stream-run.ts";
 
 /** Things that runs of one comparison share. */
@@ -77,11 +76,6 @@ async function simulate(
   return outcome;
 }
 
-/** The nodes' buckets are opened by their hosts, not where the run is led. */
-const NOT_HERE: Buckets = {
-  kv: () => Promise.reject(new Error("no node runs where the run is led")),
-};
-
 /** A run on streams. */
 async function executeStreams(
   spec: RunSpec,
@@ -91,7 +85,7 @@ async function executeStreams(
   const ground = await loadStreamGround(spec, host, loaded);
   const world = liveWorld(spec);
   if (!world) return new SimulatedStreamRun(spec, host, ground).execute();
-  const plan = planStreamRun(spec, ground, { attach: () => {} }, NOT_HERE);
-  const stage = await stageOf(spec, world, ground, plan.programs.keys(), host);
-  return new LiveStreamRun(spec, { ground, plan }, host, stage).execute();
+  const run = plannedStreams(spec, ground);
+  const stage = await stageOf(spec, world, ground, run.plan.programs.keys(), host);
+  return new LiveStreamRun(run, host, stage).execute();
 }

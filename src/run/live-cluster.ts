@@ -1,6 +1,7 @@
 /** A run on a cluster's agents, coordinated from here: from its start, or after another coordinator has gone. */
 import { InputError } from "../core/errors.ts";
 import type { Facts } from "../data/own/contract.ts";
+import type { Programs } from "../sync/programs.ts";
 import { type ClusterAccess, DEFAULT_NATS } from "../world/cluster/access.ts";
 import {
   type LeadOptions,
@@ -20,7 +21,9 @@ import { LiveRun, planned } from "./live.ts";
 import { type Stage, stepsNote } from "./live-stage.ts";
 import { judgesGround } from "./own-ground.ts";
 import { loadGround } from "./plan.ts";
-import { type ClusterWorldSpec, liveWorld, RunSpec } from "./spec.ts";
+import { type ClusterWorldSpec, liveWorld, RunSpec, streamOf } from "./spec.ts";
+import { LiveStreamRun, plannedStreams } from "./stream-live.ts";
+import { loadStreamGround } from "./stream-plan.ts";
 
 /** Waits until the agents that the run needs are reserved for it. */
 export async function clusterStage(
@@ -129,19 +132,32 @@ export async function takeAbandoned(
   throw new InputError([{ code: "UNKNOWN_RUN", message, fix: "start it anew: pangaea run FILE" }]);
 }
 
-/** Goes on judging the run, and finishes it. */
+/** Leads the run from here on, and finishes it. */
 export async function resumeRun(spec: RunSpec, taken: Taken, host: RunHost): Promise<RunOutcome> {
-  const world = liveWorld(spec);
-  if (world?.kind !== "cluster") throw new Error("only runs of a cluster have coordinators");
-  const { goAt, members } = taken.record;
+  if (!streamOf(spec)) return resumeTraining(spec, taken, host);
+  const run = plannedStreams(spec, await loadStreamGround(spec, host, new Map()));
+  const stage = await takenStage(spec, taken, run.plan);
+  return new LiveStreamRun(run, host, stage).execute();
+}
+
+async function resumeTraining(spec: RunSpec, taken: Taken, host: RunHost): Promise<RunOutcome> {
   const facts = taken.record.facts as Facts | undefined;
   const ground = facts
     ? await judgesGround(spec, facts, host)
     : await loadGround(spec, host, new Map());
   const run = planned(spec, ground);
-  const led = await taken.lead(wantedOf(world, run.plan.programs.keys()));
-  const stage = stageOf(spec, world, led);
+  const stage = await takenStage(spec, taken, run.plan);
   const fleet = facts ? new BriefedFleet(stage.fleet, facts) : stage.fleet;
+  return new LiveRun(run, host, { ...stage, fleet }).execute();
+}
+
+/** Of a run that goes on already. */
+async function takenStage(spec: RunSpec, taken: Taken, { programs }: Programs): Promise<Stage> {
+  const world = liveWorld(spec);
+  if (world?.kind !== "cluster") throw new Error("only runs of a cluster have coordinators");
+  const { goAt, members } = taken.record;
+  const led = await taken.lead(wantedOf(world, programs.keys()));
+  const stage = stageOf(spec, world, led);
   const note = `${stage.note}; led from here since its coordinator has gone`;
-  return new LiveRun(run, host, { ...stage, fleet, note, begun: { goAt, members } }).execute();
+  return { ...stage, note, begun: { goAt, members } };
 }

@@ -1,21 +1,19 @@
 /**
- * A run in real time, as its supervisor sees it, on this machine or on many. Hosts tell of their copies,
- * which are judged here and stop the run by the same rules as in the simulated world. An evaluation bears the time
+ * A training run in real time, on this machine or on many: its course (live-course.ts), and its copies. Hosts tell of
+ * them; they are judged here and stop the run by the same rules as in the simulated world. An evaluation bears the time
  * at which the copies were so; the run goes on while they are judged.
  */
 import { InputError } from "../core/errors.ts";
-import type { RunEnded, RunEvent } from "../core/events.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
 import type { ComputePool } from "../world/compute/contract.ts";
 import { createComputePool } from "../world/compute/pool.ts";
-import { Supervisor } from "../world/live/supervisor.ts";
 import { opening, outcomeOf } from "./ends.ts";
 import { FailedRun } from "./failed.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { evaluation, Judging, verdictEnds } from "./judging.ts";
 import { assembled, CopyMirror, type TimedSighting, type Told } from "./live-copies.ts";
-import type { LiveTask } from "./live-host.ts";
+import { Course } from "./live-course.ts";
 import { Slots } from "./live-slots.ts";
 import type { Stage } from "./live-stage.ts";
 import type { Sighting } from "./observer.ts";
@@ -39,28 +37,18 @@ const nobody = { attach: () => {}, attachPrivate: () => {}, reached: () => {} };
 
 export class LiveRun {
   readonly #spec: RunSpec;
-  readonly #stage: Stage;
-  readonly #host: RunHost;
   readonly #ground: Ground;
   readonly #plan: RunPlan;
   readonly #pool: ComputePool;
   readonly #judging: Judging;
   readonly #mirror: CopyMirror;
-  readonly #supervisor: Supervisor;
-  readonly #slots: Slots;
-  readonly #over: Promise<void>;
-  #finish!: () => void;
-  #reason: RunEnded["reason"] | undefined;
-  #failure: Error | undefined;
+  readonly #course: Course;
   /** Judgements one after another, and the times of those that are not done. */
   #judged: Promise<void> = Promise.resolve();
   readonly #pending: number[] = [];
 
-  constructor(planned: Planned, host: RunHost, stage: Stage) {
-    const { spec, ground, plan, kernels } = planned;
+  constructor({ spec, ground, plan, kernels }: Planned, host: RunHost, stage: Stage) {
     this.#spec = spec;
-    this.#stage = stage;
-    this.#host = host;
     this.#ground = ground;
     this.#plan = plan;
     const { data, model } = ground;
@@ -70,99 +58,34 @@ export class LiveRun {
       datasets: { [TRAIN]: data.train, [TEST]: data.test },
       warn: (text) => host.warn?.(text),
     });
-    this.#judging = new Judging(spec, ground, this.#plan, { pool: this.#pool, kernels });
-    const shape = { length: this.#plan.learner.layout.length, every: spec.evaluate.every };
-    this.#mirror = new CopyMirror(this.#plan.deployment, shape, (s) => this.#sighted(s));
-    this.#slots = new Slots(
-      plan,
-      stage.hostOf,
-      (copy, present) => this.#mirror.changed(copy, present),
-      stage.begun?.members,
-    );
-    this.#over = new Promise((resolve) => {
-      this.#finish = resolve;
+    this.#judging = new Judging(spec, ground, plan, { pool: this.#pool, kernels });
+    const shape = { length: plan.learner.layout.length, every: spec.evaluate.every };
+    this.#mirror = new CopyMirror(plan.deployment, shape, (s) => this.#sighted(s));
+    const { hostOf, begun } = stage;
+    const onCopy = (copy: string, there: boolean): void => this.#mirror.changed(copy, there);
+    this.#course = new Course(spec, host, stage, {
+      slots: new Slots(plan, hostOf, onCopy, begun?.members),
+      complete: "maxClocks",
+      // Clocks without end: a log of them all would fill the hosts.
+      keepsEvents: false,
+      opening: (notes) => opening(spec, ground, plan, notes),
+      onSaid: (_, what) => this.#mirror.take(what as Told),
     });
-    this.#supervisor = this.#supervise();
-    stage.lost?.then(
-      (error) => this.#supervisor.abandon(error),
-      () => {},
-    );
   }
 
   async execute(): Promise<RunOutcome> {
-    const { signal } = this.#host;
-    const interrupt = (): void => this.#stop("interrupted");
-    signal.addEventListener("abort", interrupt, { once: true });
     try {
-      const { begun, note, record } = this.#stage;
-      if (begun) await this.#supervisor.attach(begun.goAt);
-      else await this.#supervisor.join();
-      const notes = [note];
-      for (const event of opening(this.#spec, this.#ground, this.#plan, notes))
-        this.#host.onEvent(event);
-      if (signal.aborted) interrupt();
-      if (!begun) {
-        const goAt = this.#supervisor.go();
-        record?.({ goAt });
-      }
-      await this.#over;
-      return await this.#end();
+      return await this.#course.run(() => this.#end());
     } finally {
-      signal.removeEventListener("abort", interrupt);
-      await this.#supervisor.close();
-      await this.#stage.close();
       await this.#pool.close();
     }
   }
 
-  #supervise(): Supervisor {
-    const { fleet, names } = this.#stage;
-    const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
-    return new Supervisor({
-      fleet,
-      names,
-      taskOf: () => this.#task(),
-      onEvent: (event: RunEvent) => {
-        this.#host.onEvent(event);
-        if (event.t >= maxMicros) this.#stop("maxSeconds");
-      },
-      onEnded: (node) => {
-        this.#slots.finish.ended(node);
-        if (this.#slots.finish.reached) this.#stop("maxClocks");
-      },
-      withdraw: (index) => this.#slots.withdraw(index),
-      admit: (index) => this.#slots.admit(index),
-      changes: () => this.#slots.changes(),
-      onChanged: (type, target, text) => this.#changed(type, target, text),
-      onSaid: (_, what) => this.#mirror.take(what as Told),
-      onFailed: (error) => this.#fail(error),
-      warn: (text) => this.#host.warn?.(text),
-    });
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    this.#stop("failed");
-  }
-
-  #changed(fault: "left" | "joined", target: string, text: string): void {
-    const t = this.#supervisor.now();
-    this.#supervisor.emit({ type: "fault", t, fault, target });
-    this.#supervisor.emit({ type: "note", t, text });
-    this.#stage.record?.({ members: this.#slots.changes() });
-    if (this.#slots.finish.reached) this.#stop("maxClocks");
-  }
-
-  #task(): LiveTask {
-    const { links, hostOf, shared } = this.#stage;
-    return { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
-  }
-
   #sighted(sighting: TimedSighting): void {
     // Copies of before the end are judged, those of after a stop are not.
-    if (this.#reason !== undefined && this.#reason !== "maxClocks") return;
+    if (!this.#course.counts) return;
     this.#pending.push(sighting.t);
-    this.#supervisor.holdEvents(Math.min(...this.#pending));
+    this.#holdEvents();
     this.#judged = this.#judged.then(() => this.#judge(sighting));
   }
 
@@ -170,51 +93,47 @@ export class LiveRun {
     try {
       const judged = await this.#judging.at(sighting);
       this.#mirror.release(sighting);
-      this.#supervisor.emit(evaluation(sighting.t, sighting.clock, judged));
+      this.#course.supervisor.emit(evaluation(sighting.t, sighting.clock, judged));
       const reason = verdictEnds(this.#spec, judged);
-      if (reason) this.#stop(reason);
+      if (reason) this.#course.stop(reason);
     } catch (error) {
-      this.#fail(error as Error);
+      this.#course.fail(error as Error);
     } finally {
       this.#pending.splice(this.#pending.indexOf(sighting.t), 1);
-      this.#supervisor.holdEvents(Math.min(...this.#pending));
+      this.#holdEvents();
     }
   }
 
-  /** The first reason counts; but what is judged late may still say that the target was met before the end. */
-  #stop(reason: RunEnded["reason"]): void {
-    if (this.#reason !== undefined && (this.#reason !== "maxClocks" || reason === "interrupted"))
-      return;
-    this.#reason = reason;
-    this.#finish();
+  /** What is not judged yet has its place in the log. */
+  #holdEvents(): void {
+    this.#course.supervisor.holdEvents(Math.min(...this.#pending));
   }
 
   async #end(): Promise<RunOutcome> {
-    await this.#supervisor.stop("the run is over");
+    const course = this.#course;
+    await course.supervisor.stop("the run is over");
     await this.#judged;
-    const answers = (await this.#supervisor.askAll("copies")) as readonly (readonly Told[])[];
+    const answers = (await course.supervisor.askAll("copies")) as readonly (readonly Told[])[];
     // Of a host that took its parts with it, what was last told is what there is.
-    const told = this.#failure ? this.#mirror.completed(answers.flat()) : answers.flat();
+    const told = course.failure ? this.#mirror.completed(answers.flat()) : answers.flat();
     const { deployment, learner } = this.#plan;
     const sighting = assembled(deployment, learner.layout.length, told);
     await this.#judgeLast(sighting);
-    const reason = this.#failure ? "failed" : (this.#reason ?? "finished");
-    const message = this.#failure?.message;
-    const t = this.#supervisor.now();
-    this.#supervisor.emit({ type: "end", t, reason, ...(message ? { message } : {}) });
-    this.#supervisor.holdEvents(Number.POSITIVE_INFINITY);
+    const reason = course.conclude();
     const { snapshots } = sighting;
     const outcome = outcomeOf(this.#spec, this.#ground, this.#plan, reason, snapshots);
-    if (!this.#failure) return outcome;
-    const kept = snapshots.length > 0 && !(this.#failure instanceof InputError);
-    throw kept ? new FailedRun(this.#failure, outcome) : this.#failure;
+    const { failure } = course;
+    if (!failure) return outcome;
+    const kept = snapshots.length > 0 && !(failure instanceof InputError);
+    throw kept ? new FailedRun(failure, outcome) : failure;
   }
 
   /** On all test rows; after a failure, the copies that are left. */
   async #judgeLast(sighting: Sighting): Promise<void> {
     if (sighting.snapshots.length === 0) return;
-    const t = this.#supervisor.now();
+    const { supervisor } = this.#course;
+    const t = supervisor.now();
     const verdict = await this.#judging.last(sighting);
-    this.#supervisor.emit(evaluation(t, sighting.clock, verdict, true));
+    supervisor.emit(evaluation(t, sighting.clock, verdict, true));
   }
 }

@@ -19,6 +19,8 @@ export async function runStreamHost(
   const models = keptModels();
   const { programs, closeModels } = planStreamRun(spec, ground, models, bucketsOf(member, spec));
   const here = new Map([...programs].filter(([node]) => hostOf[node.id] === member.setup.host));
+  // Of a cluster's runs the coordinator can change.
+  if (liveWorld(spec)?.kind === "cluster") member.keepEvents();
   const connections = await member.connect();
   const clock = await member.start();
   const host = new LocalHost({

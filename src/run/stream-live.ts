@@ -1,129 +1,71 @@
 /**
- * A run on streams in real time, as its supervisor sees it: hosts run the sites' programs, their events make one log,
- * and when the streams have ended each host hands over the models of its sites. A host that dies takes its site with it;
- * the others go on.
+ * A run on streams in real time: its course (live-course.ts), and its models. When the streams have ended each host
+ * hands over the models of its sites. A host that dies takes its site with it; the others go on.
  */
-import type { RunEnded, RunEvent } from "../core/events.ts";
-import { Supervisor } from "../world/live/supervisor.ts";
+import type { Buckets } from "../world/bus/buckets.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
-import type { LiveTask } from "./live-host.ts";
+import { Course } from "./live-course.ts";
 import type { Stage } from "./live-stage.ts";
 import type { RunSpec } from "./spec.ts";
 import { streamOpening, streamOutcome } from "./stream-ends.ts";
+import { StreamGaps } from "./stream-gaps.ts";
 import type { SavedModel } from "./stream-models.ts";
-import type { StreamGround, StreamPlan } from "./stream-plan.ts";
+import { planStreamRun, type StreamGround, type StreamPlan } from "./stream-plan.ts";
 import { StreamSlots } from "./stream-slots.ts";
+
+/** A run on streams before it is known where its nodes run. */
+export interface PlannedStreams {
+  readonly spec: RunSpec;
+  readonly ground: StreamGround;
+  readonly plan: StreamPlan;
+}
+
+/** The nodes' buckets are opened by their hosts, not where the run is led. */
+const NOT_HERE: Buckets = {
+  kv: () => Promise.reject(new Error("no node runs where the run is led")),
+};
+
+export function plannedStreams(spec: RunSpec, ground: StreamGround): PlannedStreams {
+  return { spec, ground, plan: planStreamRun(spec, ground, { attach: () => {} }, NOT_HERE) };
+}
 
 export class LiveStreamRun {
   readonly #spec: RunSpec;
-  readonly #ground: StreamGround;
   readonly #plan: StreamPlan;
-  readonly #host: RunHost;
-  readonly #stage: Stage;
-  readonly #supervisor: Supervisor;
-  readonly #slots: StreamSlots;
-  readonly #over: Promise<void>;
-  #finish!: () => void;
-  #reason: RunEnded["reason"] | undefined;
-  #failure: Error | undefined;
+  readonly #course: Course;
+  /** Of a log that another coordinator has begun. */
+  readonly #gaps: StreamGaps | undefined;
 
-  constructor(
-    spec: RunSpec,
-    { ground, plan }: { readonly ground: StreamGround; readonly plan: StreamPlan },
-    host: RunHost,
-    stage: Stage,
-  ) {
+  constructor({ spec, ground, plan }: PlannedStreams, host: RunHost, stage: Stage) {
     this.#spec = spec;
-    this.#ground = ground;
     this.#plan = plan;
-    this.#host = host;
-    this.#stage = stage;
-    this.#slots = new StreamSlots(plan, stage.hostOf, stage.begun?.members);
-    this.#over = new Promise((resolve) => {
-      this.#finish = resolve;
-    });
-    this.#supervisor = this.#supervise();
-    stage.lost?.then(
-      (error) => this.#supervisor.abandon(error),
-      () => {},
-    );
-  }
-
-  async execute(): Promise<RunOutcome> {
-    const { signal } = this.#host;
-    const interrupt = (): void => this.#stop("interrupted");
-    signal.addEventListener("abort", interrupt, { once: true });
-    try {
-      const { begun, note, record } = this.#stage;
-      if (begun) await this.#supervisor.attach(begun.goAt);
-      else await this.#supervisor.join();
-      for (const event of streamOpening(this.#spec, this.#ground, [note]))
-        this.#host.onEvent(event);
-      if (signal.aborted) interrupt();
-      if (!begun) {
-        const goAt = this.#supervisor.go();
-        record?.({ goAt });
-      }
-      await this.#over;
-      return await this.#end();
-    } finally {
-      signal.removeEventListener("abort", interrupt);
-      await this.#supervisor.close();
-      await this.#stage.close();
-    }
-  }
-
-  #supervise(): Supervisor {
-    const { fleet, names, links, hostOf, shared } = this.#stage;
-    const task: LiveTask = { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
-    const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
-    return new Supervisor({
-      fleet,
-      names,
-      taskOf: () => task,
-      onEvent: (event: RunEvent) => {
-        this.#host.onEvent(event);
-        if (event.t >= maxMicros) this.#stop("maxSeconds");
-      },
-      onEnded: (node) => {
-        this.#slots.finish.ended(node);
-        if (this.#slots.finish.reached) this.#stop("finished");
-      },
-      withdraw: (host) => this.#slots.withdraw(host),
-      admit: (host) => this.#slots.admit(host),
-      changes: () => this.#slots.changes(),
-      onChanged: (type, target, text) => this.#changed(type, target, text),
+    const gaps = stage.begun && new StreamGaps(plan.sites.map(({ id }) => id));
+    const onEvent: RunHost["onEvent"] = (event) => {
+      gaps?.apply(event);
+      host.onEvent(event);
+    };
+    this.#gaps = gaps;
+    this.#course = new Course(spec, { ...host, onEvent }, stage, {
+      slots: new StreamSlots(plan, stage.hostOf, stage.begun?.members),
+      complete: "finished",
+      keepsEvents: true,
+      opening: (notes) => streamOpening(spec, ground, notes),
       onSaid: () => {},
-      onFailed: (error) => {
-        this.#failure ??= error;
-        this.#stop("failed");
-      },
-      warn: (text) => this.#host.warn?.(text),
     });
   }
 
-  #changed(fault: "left" | "joined", target: string, text: string): void {
-    const t = this.#supervisor.now();
-    this.#supervisor.emit({ type: "fault", t, fault, target });
-    this.#supervisor.emit({ type: "note", t, text });
-    this.#stage.record?.({ members: this.#slots.changes() });
-    if (this.#slots.finish.reached) this.#stop("finished");
-  }
-
-  #stop(reason: RunEnded["reason"]): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
-    this.#finish();
+  execute(): Promise<RunOutcome> {
+    return this.#course.run(() => this.#end());
   }
 
   async #end(): Promise<RunOutcome> {
-    await this.#supervisor.stop("the run is over");
-    const models = (await this.#supervisor.askAll("models")) as (readonly SavedModel[])[];
-    const reason = this.#failure ? "failed" : (this.#reason ?? "finished");
-    const message = this.#failure?.message;
-    const t = this.#supervisor.now();
-    this.#supervisor.emit({ type: "end", t, reason, ...(message ? { message } : {}) });
-    if (this.#failure) throw this.#failure;
+    const { supervisor } = this.#course;
+    await supervisor.stop("the run is over");
+    const models = (await supervisor.askAll("models")) as (readonly SavedModel[])[];
+    const text = this.#gaps?.text();
+    if (text !== undefined) supervisor.emit({ type: "note", t: supervisor.now(), text });
+    const reason = this.#course.conclude();
+    if (this.#course.failure) throw this.#course.failure;
     return streamOutcome(this.#spec, reason, inOrder(this.#plan, models.flat()));
   }
 }

@@ -59,6 +59,8 @@ export class Member {
   /** Called at each new connection. */
   #joined: () => void = () => {};
   #events: RunEvent[] = [];
+  /** All that were sent on, and up to when, where they are kept. */
+  #kept: { readonly events: RunEvent[]; until: Micros } | undefined;
   #bus: Promise<Bus> | undefined;
 
   constructor(setup: HostSetup, port: HostPort, around: Surroundings) {
@@ -156,6 +158,11 @@ export class Member {
     this.#events.push(event);
   }
 
+  /** From here on keeps every event, for supervisors that come later: they are told all of them. */
+  keepEvents(): void {
+    this.#kept = { events: [], until: 0 };
+  }
+
   ended(node: NodeId): void {
     this.#port.post({ type: "ended", node });
   }
@@ -181,6 +188,7 @@ export class Member {
     // What the supervisor has not been told of bears a time, too.
     const told = (): Micros => Math.min(clock.now(), this.#desk.oldest() - clock.startedAt);
     const flush = setInterval(() => this.#flush(told() - LATE_MICROS), FLUSH_MILLISECONDS);
+    this.#on("retell", () => this.#retell());
     this.#on("waits", () => this.#port.post({ type: "waits", lines: host.waits() }));
     this.#on("ask", ({ id, what }) => this.#desk.say({ type: "answer", id, what: answer(what) }));
     this.#on("members", (news) => this.#changed(host, news));
@@ -245,7 +253,16 @@ export class Member {
   #flush(until: Micros): void {
     const events = this.#events;
     this.#events = [];
+    if (this.#kept) {
+      for (const event of events) this.#kept.events.push(event);
+      this.#kept.until = until;
+    }
     this.#port.post({ type: "events", until, events });
+  }
+
+  /** In one message, so that what went out before it is in it, and what follows is not. */
+  #retell(): void {
+    if (this.#kept) this.#port.post({ type: "events", ...this.#kept, again: true });
   }
 
   #message<T extends ToHost["type"]>(type: T): Promise<Extract<ToHost, { readonly type: T }>> {

@@ -91,6 +91,8 @@ export type ToHost =
   /** To all that have reported, before they join: what follows from all reports. */
   | { readonly type: "briefing"; readonly what: unknown }
   | { readonly type: "stop"; readonly reason: string }
+  /** To hosts that keep their events, from another supervisor than before: tell them again, from the first. */
+  | { readonly type: "retell" }
   | { readonly type: "waits" }
   /** A question of the run's own part; answered with the same id. */
   | { readonly type: "ask"; readonly id: number; readonly what: unknown }
@@ -105,8 +107,13 @@ export type FromHost =
   /** This host cannot dial that one. */
   | { readonly type: "unreached"; readonly host: number; readonly why: string }
   | { readonly type: "joined" }
-  /** Events so far; none of before `until` will follow. */
-  | { readonly type: "events"; readonly until: Micros; readonly events: readonly RunEvent[] }
+  /** Events so far; none of before `until` will follow. `again`: all since the start, as `retell` asks. */
+  | {
+      readonly type: "events";
+      readonly until: Micros;
+      readonly events: readonly RunEvent[];
+      readonly again?: true;
+    }
   | { readonly type: "ended"; readonly node: NodeId }
   /** The host or a node of it failed; the host unwinds. */
   | { readonly type: "failed"; readonly failure: PortableError }

@@ -53,6 +53,8 @@ interface Member {
   state: State;
   /** It takes part in the run: its end matters. */
   part: boolean;
+  /** It has been asked to tell all its events again: what comes before that is in it. */
+  retelling: boolean;
   /** Where others dial it, in a cluster. */
   address?: HostAddress | undefined;
 }
@@ -124,7 +126,7 @@ export class Supervisor {
   #begin(index: number, task: unknown, part = this.#startedAt === undefined): Member {
     const { fleet } = this.#options;
     const running = fleet.start(index, task, (message) => this.#hear(member, message));
-    const member: Member = { index, running, state: "starting", part };
+    const member: Member = { index, running, state: "starting", part, retelling: false };
     running.ended.then(
       ({ how, lastLines }) => this.#over(member, how, lastLines),
       (error: unknown) => this.#over(member, String(error), []),
@@ -147,13 +149,18 @@ export class Supervisor {
   /**
    * Goes on with hosts that take part already, for another supervisor.
    * @param goAt when the run began, on the clock of each host's machine.
+   * @param retell whether hosts keep their events: they are told from the first.
    */
-  async attach(goAt: readonly Micros[]): Promise<void> {
+  async attach(goAt: readonly Micros[], retell: boolean): Promise<void> {
     const { fleet, names, taskOf } = this.#options;
     await fleet.open();
     this.#startedAt = machineMicros();
     names.forEach((_, index) => {
-      this.#members[index] = this.#begin(index, taskOf(index), true);
+      const member = this.#begin(index, taskOf(index), true);
+      this.#members[index] = member;
+      if (!retell) return;
+      member.retelling = true;
+      member.running.post({ type: "retell" });
     });
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
     const known = ({ state }: Member): boolean => /^(joined|stopped|lost|left)$/.test(state);
@@ -247,6 +254,9 @@ export class Supervisor {
         this.#become(member, message.type);
         return;
       case "events":
+        // The first that tells all counts; another may be an answer to who has asked before.
+        if (member.retelling !== (message.again ?? false)) return;
+        member.retelling = false;
         this.#merge.add(message.events);
         this.#merge.advance(member.running.name, message.until);
         return;
