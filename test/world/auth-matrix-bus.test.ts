@@ -39,6 +39,8 @@ import { bytes, text, until } from "./bus-contract.ts";
 import { passing } from "./nats-server.ts";
 import { parcel } from "./wire-parcel.ts";
 
+/** Of the present coordinator. */
+const EPOCH = 5;
 let records: RunRecords;
 let leases: KeyValue;
 let runs: KeyValue;
@@ -65,7 +67,7 @@ beforeAll(async () => {
   await fenced(fencedBucket, { epoch: 2, holder: "present" });
   // Its coordinator's ear.
   const intake = new Intake((message, source) => handedOn.push(`${source} ${text(message)}`));
-  await coordinator.serve(up(RUN), (batch) => {
+  await coordinator.serve(up(RUN, EPOCH), (batch) => {
     intake.take(batch);
     return new Uint8Array(0);
   });
@@ -76,7 +78,7 @@ beforeAll(async () => {
   ]);
   left = one;
   right.receive((each) => relayed.push(each));
-  records = await RunRecords.open(coordinator, undefined, 5, {
+  records = await RunRecords.open(coordinator, undefined, EPOCH, {
     ...{ run: RUN, spec: {}, phase: "running", agents: [], hostOf: {}, token: TOKEN },
     ...{ seed: undefined, goAt: [], members: [], leaseMicros: SECOND },
   });
@@ -86,7 +88,7 @@ afterAll(() => close());
 /* What agents tell the coordinator. */
 
 const upCannot = cannotConnect((bus) =>
-  bus.request(up(RUN), batchOf(bytes("x"), "a/1"), { deadline }),
+  bus.request(up(RUN, EPOCH), batchOf(bytes("x"), "a/1"), { deadline }),
 );
 const messages: Route = {
   name: "messages to the coordinator",
@@ -94,8 +96,15 @@ const messages: Route = {
   cells: {
     "no key": upCannot.none,
     "wrong key": upCannot.wrong,
-    expired:
-      "of an agent whose life is over nobody waits: its messages are handed to no hand (test/run/cluster.test.ts)",
+    expired: {
+      by: "for a coordinator whose epoch is over",
+      code: "BUS_NO_RESPONDERS",
+      attempt: ask(
+        up(RUN, EPOCH - 1),
+        () => batchOf(bytes("x"), "a/1"),
+        () => node,
+      ),
+    },
     revoked: "a key is revoked at the server (row: connection)",
     replayed: {
       code: "HANDED_ON_ONCE",
@@ -104,9 +113,9 @@ const messages: Route = {
           { source: "known/1", first: 0, parts: [{ flags: 3, bytes: 1 }] },
           bytes("x"),
         );
-        await node.request(up(RUN), batch, { deadline });
+        await node.request(up(RUN, EPOCH), batch, { deadline });
         const before = handedOn.length;
-        await node.request(up(RUN), batch, { deadline });
+        await node.request(up(RUN, EPOCH), batch, { deadline });
         if (handedOn.length !== before) return;
         handedOn.pop();
         throw new PangaeaError("HANDED_ON_ONCE", "acknowledged, and not handed on again");
@@ -115,29 +124,29 @@ const messages: Route = {
     "other run": {
       code: "BUS_NO_RESPONDERS",
       attempt: ask(
-        up("r2"),
+        up("r2", EPOCH),
         () => batchOf(bytes("x"), "a/1"),
         () => node,
       ),
     },
     "wrong role": [
-      ...forbiddenTo(["observer"], up(RUN)),
-      notHeardBy("observer", up(RUN), "serve"),
-      notHeardBy("node", up(RUN), "serve"),
-      notHeardBy("node", up(RUN), "subscribe"),
+      ...forbiddenTo(["observer"], up(RUN, EPOCH)),
+      notHeardBy("observer", up(RUN, EPOCH), "serve"),
+      notHeardBy("node", up(RUN, EPOCH), "serve"),
+      notHeardBy("node", up(RUN, EPOCH), "subscribe"),
       {
         by: "observer answers what it hears",
         code: "HEARD_AND_NOT_ANSWERED",
         attempt: async () => {
           let heard = 0;
-          const hearing = raw.observer.subscribe(up("r3"), {
+          const hearing = raw.observer.subscribe(up("r3", EPOCH), {
             callback: (_, message) => {
               heard++;
               message.respond("stolen");
             },
           });
           await raw.observer.flush();
-          const asked = raw.node.request(up("r3"), "x", { timeout: 250 });
+          const asked = raw.node.request(up("r3", EPOCH), "x", { timeout: 250 });
           const answer = await asked.then(
             (message) => message.string(),
             () => undefined,
@@ -153,7 +162,7 @@ const messages: Route = {
         by: "no frame",
         code: "BUS_BAD_MESSAGE",
         attempt: ask(
-          up(RUN),
+          up(RUN, EPOCH),
           () => bytes("x"),
           () => node,
         ),
@@ -162,7 +171,7 @@ const messages: Route = {
         by: "no number",
         code: "BUS_BAD_MESSAGE",
         attempt: ask(
-          up(RUN),
+          up(RUN, EPOCH),
           () => encodeFrame({ source: "a/1", parts: [] }),
           () => node,
         ),

@@ -12,7 +12,7 @@ import { RUNS } from "./names.ts";
 
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
- * (`pangaea.down.…`), says things (`pangaea.up.…`), speaks with its peers where it cannot reach them directly
+ * (`pangaea.down.…`), says things (`pangaea.up.RUN.EPOCH`), speaks with its peers where it cannot reach them directly
  * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry
  * among the members, and reads buckets. It makes none: who makes a bucket may have it republished into any other.
  * `observer` only reads: it hears what nodes say and answers nothing, neither by a reply nor in the place of whoever serves

@@ -5,6 +5,7 @@
  * obeys checks all of them, and takes each number once.
  */
 import { nkeys } from "@nats-io/nats-core";
+import { invariant } from "../../core/errors.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { BusError } from "./errors.ts";
 import { EpochGate } from "./fence.ts";
@@ -75,6 +76,13 @@ export function orderCheck(
     last = { epoch: claims.epoch, number: claims.number };
     return decoded.data.slice();
   };
+}
+
+/** The epoch of an order that was found right. */
+export function epochOf(order: Uint8Array): number {
+  const epoch = decodeFrame<Partial<Claims>>(order)?.header.epoch;
+  invariant(epoch !== undefined, "an order is checked before it is asked for its epoch");
+  return epoch;
 }
 
 const unsigned = (subject: string): BusError =>

@@ -5,7 +5,7 @@
 import { type Bytes, type Micros, SECOND } from "../../core/units.ts";
 import type { Subscription } from "../bus/contract.ts";
 import { freshName } from "../bus/fresh.ts";
-import type { orderCheck } from "../bus/signed.ts";
+import { epochOf, type orderCheck } from "../bus/signed.ts";
 import type { RunningHost } from "../live/fleet.ts";
 import { fromBytes, toBytes } from "../live/portable.ts";
 import type { FromHost, HostSetup } from "../live/protocol.ts";
@@ -49,7 +49,8 @@ export class Assignment {
   #ending: Promise<void> | undefined;
   #drops = 0;
 
-  constructor(run: string, check: Assignment["check"], options: MemberOptions) {
+  /** @param epoch of the coordinator that has reserved it */
+  constructor(run: string, epoch: number, check: Assignment["check"], options: MemberOptions) {
     this.#run = run;
     this.check = check;
     this.#options = options;
@@ -58,7 +59,7 @@ export class Assignment {
     });
     const { bus, timers, notify } = options;
     this.#conveyor = new Conveyor({
-      ...{ bus, timers, subject: up(run), source: `${this.voice}/1` },
+      ...{ bus, timers, subject: up(run, epoch), source: `${this.voice}/1` },
       onRefused: (error) => notify(`run ${run}: ${error.message}`),
       keepSpare: options.keepBytes ?? KEEP,
       onDropped: () => this.#dropped(),
@@ -71,7 +72,9 @@ export class Assignment {
     const subject = down(id, this.#run);
     const intake = new Intake((message) => this.#obey(fromBytes(message) as Down));
     const hearing = await bus.serve(subject, (batch) => {
-      intake.take(this.check(subject, batch));
+      const orders = this.check(subject, batch);
+      this.ledIn(epochOf(batch));
+      intake.take(orders);
       return new Uint8Array(0);
     });
     this.#subscriptions.push(hearing);
@@ -79,6 +82,11 @@ export class Assignment {
     const kv = await bus.kv(leases, { domain });
     this.#subscriptions.push(await kv.watch({ key: this.#run }, () => this.#led()));
     notify(`run ${this.#run}: hears orders`);
+  }
+
+  /** From now on its coordinator is that of this epoch. */
+  ledIn(epoch: number): void {
+    this.#conveyor.redirect(up(this.#run, epoch));
   }
 
   /** Ends the host, sends what it said, gives everything back. */

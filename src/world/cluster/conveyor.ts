@@ -2,7 +2,8 @@
  * Messages over the bus to one receiver: once, in order, several at a time, and kept until they are acknowledged,
  * also across receivers: when a coordinator is replaced, its successor is told what the first had not taken.
  * (`bus/sequenced.ts` ends a stream whose receiver has forgotten it; here the sender goes on.) One batch is on its
- * way at a time; long messages are cut into parts.
+ * way at a time; long messages are cut into parts, and one of which a receiver took only a part is the next one's,
+ * whole.
  */
 import type { Bytes, Micros } from "../../core/units.ts";
 import { MILLISECOND, SECOND } from "../../core/units.ts";
@@ -50,6 +51,7 @@ interface Head {
 
 export interface ConveyorOptions {
   readonly bus: Bus;
+  /** Of the receiver, at first. */
   readonly subject: string;
   readonly source: string;
   readonly timers: Timers;
@@ -66,15 +68,30 @@ export class Conveyor {
   readonly #options: ConveyorOptions;
   readonly #roundTrip = new LearnedDeadline(FIRST_ROUND_TRIP);
   readonly #idle: (() => void)[] = [];
+  #subject: string;
+  /** Whole messages: the first may be on its way, and of its parts so many acknowledged. */
   #queue: QueuedPart[] = [];
+  #taken = 0;
   #spare: Bytes = 0;
+  /** Number of the queue's first part. */
   #first = 0;
+  /** Ends the wait for who is no longer the receiver. */
+  #turn: () => void = () => {};
   #busy = false;
   #closed = false;
   #parting = false;
 
   constructor(options: ConveyorOptions) {
     this.#options = options;
+    this.#subject = options.subject;
+  }
+
+  /** What was not acknowledged, and all that follows, is for another receiver. */
+  redirect(subject: string): void {
+    if (subject === this.#subject) return;
+    this.#subject = subject;
+    this.#taken = 0;
+    this.#turn();
   }
 
   /** @param spare it may be dropped while nobody takes it. */
@@ -128,25 +145,38 @@ export class Conveyor {
     // What is pushed in the same turn goes together.
     await Promise.resolve();
     while (this.#queue.length > 0 && !this.#closed) {
+      const to = this.#subject;
       const batch = this.#batch();
       const sealed = this.#options.seal?.(batch.frame) ?? batch.frame;
-      await this.#deliver(sealed);
-      for (const { flags, message } of this.#queue.splice(0, batch.count))
-        if (message.spare && flags & ENDS) this.#spare -= message.length;
-      this.#first += batch.count;
+      const turned = new Promise<void>((resolve) => {
+        this.#turn = resolve;
+      });
+      await Promise.race([this.#deliver(to, sealed), turned]);
+      if (to === this.#subject) this.#acknowledged(batch.count);
     }
     this.#busy = false;
     this.#wake();
   }
 
+  /** Lets go of the messages that are whole at the other end. */
+  #acknowledged(parts: number): void {
+    this.#taken += parts;
+    const last = this.#queue.slice(0, this.#taken).findLastIndex(({ flags }) => flags & ENDS);
+    const done = this.#queue.splice(0, last + 1);
+    for (const { flags, message } of done)
+      if (message.spare && flags & ENDS) this.#spare -= message.length;
+    this.#first += done.length;
+    this.#taken -= done.length;
+  }
+
   #batch(): { readonly frame: Uint8Array; readonly count: number } {
     let [count, bytes] = [0, 0];
-    for (const part of this.#queue) {
+    for (const part of this.#queue.slice(this.#taken)) {
       if (count > 0 && bytes + part.bytes.length > BATCH_BYTES) break;
       count++;
       bytes += part.bytes.length;
     }
-    const parts = this.#queue.slice(0, count);
+    const parts = this.#queue.slice(this.#taken, this.#taken + count);
     const data = new Uint8Array(bytes);
     let at = 0;
     for (const part of parts) {
@@ -156,15 +186,16 @@ export class Conveyor {
     }
     const head: Head = {
       source: this.#options.source,
-      first: this.#first,
+      first: this.#first + this.#taken,
       parts: parts.map((part) => ({ flags: part.flags, bytes: part.bytes.length })),
     };
     return { frame: encodeFrame(head, data), count };
   }
 
-  async #deliver(data: Uint8Array): Promise<void> {
-    const { bus, subject, timers } = this.#options;
-    for (let tries = 0; !this.#closed; tries++) {
+  /** Until it is acknowledged, or there is nobody any more whom to tell it there. */
+  async #deliver(subject: string, data: Uint8Array): Promise<void> {
+    const { bus, timers } = this.#options;
+    for (let tries = 0; !this.#closed && subject === this.#subject; tries++) {
       const patience = this.#roundTrip.deadline() * 2 ** Math.min(tries, MOST_DOUBLINGS);
       const asked = timers.now();
       try {

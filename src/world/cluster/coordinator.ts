@@ -204,10 +204,12 @@ class Leading {
   async fleet(own: Pick<ClusterFleetOptions, "seed" | "token" | "attach">): Promise<ClusterFleet> {
     const { access, domain, tell } = this.#place;
     if (this.#loss) throw this.#loss;
+    const lease = this.#lease!;
     this.#roster = await Roster.open(this.#bus, this.#timers, domain);
     await openRegistry(this.#bus, domain);
     this.#fleet = new ClusterFleet({
-      ...{ bus: this.#bus, timers: this.#timers, run: this.#run, epoch: this.#lease!.epoch },
+      ...{ bus: this.#bus, timers: this.#timers, run: this.#run, epoch: lease.epoch },
+      leads: () => lease.held(),
       ...own,
       roster: this.#roster,
       version: access.version,

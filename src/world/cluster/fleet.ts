@@ -6,7 +6,7 @@
 import { PangaeaError } from "../../core/errors.ts";
 import { MILLISECOND, type Micros, SECOND } from "../../core/units.ts";
 import type { Bus, Subscription } from "../bus/contract.ts";
-import { BusError } from "../bus/errors.ts";
+import { BusError, noResponders } from "../bus/errors.ts";
 import { decodeJson, encodeJson } from "../bus/frame.ts";
 import type { Member, MemberEvent } from "../bus/membership.ts";
 import { publicKeyOf } from "../bus/nats-options.ts";
@@ -31,6 +31,8 @@ export interface ClusterFleetOptions {
   readonly roster: Roster;
   readonly run: string;
   readonly epoch: number;
+  /** Whether the epoch lasts, by this machine's clock: a process that was paused may not have heard of its end. */
+  readonly leads: () => boolean;
   /** Signs the orders. */
   readonly seed: string;
   /** Of this run alone. */
@@ -141,19 +143,27 @@ export class ClusterFleet implements Fleet {
   }
 
   async open(): Promise<void> {
-    const { bus, run, roster, attach } = this.#options;
+    const { bus, run, epoch, leads, roster, attach } = this.#options;
     const lifeIn = (source: string): string | undefined =>
       this.#voices.get(source.slice(0, source.indexOf("/")));
+    const known = (source: string): boolean => {
+      const life = lifeIn(source);
+      if (life !== undefined && !this.#hands.has(life))
+        throw noResponders("nobody listens to this host yet");
+      return life !== undefined;
+    };
     const intake = new Intake(
       (message, source) => this.#hands.get(lifeIn(source) ?? "")?.hear(fromBytes(message) as Up),
-      (source) => lifeIn(source) !== undefined,
+      known,
     );
     // Before they are heard, those that another coordinator has reserved say how they are known.
     if (attach)
       await Promise.all(
         this.#agents.filter((one) => this.#isThere(one)).map((one) => this.reserve(one)),
       );
-    this.#hearing = await bus.serve(up(run), (batch) => {
+    this.#hearing = await bus.serve(up(run, epoch), (batch) => {
+      // The sender keeps it for whoever leads the run next.
+      if (!leads()) throw noResponders(`epoch ${epoch} of run ${run} is over`);
       intake.take(batch);
       return new Uint8Array(0);
     });

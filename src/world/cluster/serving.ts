@@ -9,7 +9,7 @@ import { BusError, isRetryable } from "../bus/errors.ts";
 import { decodeFrame, decodeJson, encodeJson } from "../bus/frame.ts";
 import { freshName } from "../bus/fresh.ts";
 import { join, type Member, openMembers } from "../bus/membership.ts";
-import { orderCheck } from "../bus/signed.ts";
+import { epochOf, orderCheck } from "../bus/signed.ts";
 import type { Timers } from "../bus/timers.ts";
 import { machineMicros } from "../live/clock.ts";
 import { Assignment, type StartHost } from "./assignment.ts";
@@ -148,10 +148,11 @@ class Agent {
     const wanted = decodeJson(check(subject, order)) as Reserve;
     this.#remember(run, check);
     if (wanted.life !== this.#life) return refused("it was asked for in an earlier life");
+    known?.ledIn(epochOf(order));
     if (known) return { type: "reserved", voice: known.voice };
     const why = this.#unwilling(run);
     if (why !== undefined) return refused(why);
-    const { voice } = await this.#assign(run, check);
+    const { voice } = await this.#assign(run, epochOf(order), check);
     return { type: "reserved", voice };
   }
 
@@ -171,9 +172,13 @@ class Agent {
     return busy.length < slots ? undefined : `busy with run ${busy.join(", ")}`;
   }
 
-  async #assign(run: string, check: ReturnType<typeof orderCheck>): Promise<Assignment> {
+  async #assign(
+    run: string,
+    epoch: number,
+    check: ReturnType<typeof orderCheck>,
+  ): Promise<Assignment> {
     const { notify, once } = this.#options;
-    const assignment = new Assignment(run, check, this.#options);
+    const assignment = new Assignment(run, epoch, check, this.#options);
     this.#assignments.set(run, assignment);
     assignment.over.then(
       () => {

@@ -9,8 +9,8 @@ export { RUNS } from "../bus/names.ts";
 export const door = (agent: string): string => `pangaea.down.${agent}`;
 /** Where an agent hears the orders of a run. */
 export const down = (agent: string, run: string): string => `pangaea.down.${agent}.${run}`;
-/** Where the coordinator of a run hears its agents. */
-export const up = (run: string): string => `pangaea.up.${run}`;
+/** Where the coordinator of a run hears its agents in an epoch: one whose epoch is over is told nothing. */
+export const up = (run: string, epoch: number): string => `pangaea.up.${run}.${epoch}`;
 
 /** A name as a word of subjects and keys. */
 export const asWord = (name: string): string => name.replace(/[^\w/=-]+/g, "-");
