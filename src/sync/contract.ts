@@ -138,7 +138,10 @@ export interface Deployment {
   readonly judged: "domains" | "extra";
 }
 
-/** Facts of the network that a between may plan with; live worlds measure them. */
+/**
+ * The network as the run's description has it: the same at every node, so what all must agree on (groups, hubs, who
+ * coordinates) is planned with it. What a node has measured of its own ways is `world.network.estimate`.
+ */
 export interface NetworkFacts {
   readonly bandwidth: (from: SiteId, to: SiteId) => number;
   readonly roundTripMicros: (a: SiteId, b: SiteId) => Micros;

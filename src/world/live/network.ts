@@ -194,7 +194,10 @@ export class LocalNetwork {
    * its streams, or through the relay. Nodes of one host measure shaping only.
    */
   estimate(from: NodeId, to: NodeId): PathEstimate {
-    return from === to || !this.#present(to) ? UNMEASURED : this.#measured(this.#flow(from, to));
+    const { host } = this.#place(to);
+    const joined = host === this.#options.host || this.#connections.has(host);
+    if (from === to || !joined || !this.#present(to)) return UNMEASURED;
+    return this.#measured(this.#flow(from, to));
   }
 
   /** What this host has measured of links to other sites. */

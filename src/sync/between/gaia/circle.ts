@@ -5,6 +5,7 @@
  */
 import { invariant } from "../../../core/errors.ts";
 import type { NodeId, SiteId } from "../../../core/ids.ts";
+import type { Micros } from "../../../core/units.ts";
 import type { ShardContext } from "../../contract.ts";
 import { Channel } from "./channel.ts";
 import type { Overlay } from "./overlay.ts";
@@ -66,6 +67,19 @@ export class Circle {
     return mirror.node.id;
   }
 
+  /** To a site and back: as the network has shown it, else as declared. Lockstep depends on nothing that is measured. */
+  roundTrip(site: SiteId): Micros {
+    const { overlay, lockstep, shard } = this.#setup;
+    const { network } = shard.world;
+    const measured = lockstep ? undefined : network.estimate(this.node(site)).roundTripMicros;
+    return measured ?? overlay.roundTripMicros(this.#here, site);
+  }
+
+  /** Whether it is the name of a site, and not of a group. */
+  isSite(name: string): name is SiteId {
+    return this.#setup.overlay.groupOf.has(name as SiteId);
+  }
+
   groupOf(site: SiteId): number {
     return this.#setup.overlay.groupOf.get(site) ?? 0;
   }
@@ -83,8 +97,7 @@ export class Circle {
   givers(): readonly SiteId[] {
     const { overlay } = this.#setup;
     const near = (a: SiteId, b: SiteId): number =>
-      overlay.roundTripMicros(this.#here, a) - overlay.roundTripMicros(this.#here, b) ||
-      (a < b ? -1 : 1);
+      this.roundTrip(a) - this.roundTrip(b) || (a < b ? -1 : 1);
     const there = overlay.groups
       .flat()
       .filter((site) => site !== this.#here && this.presence(site) !== undefined);

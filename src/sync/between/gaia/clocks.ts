@@ -25,10 +25,17 @@ export class MirrorClocks {
   readonly #mirrors = new Map<string, Mirror>();
   readonly #staleness: number | "auto";
   readonly #durations: Micros[] = [];
+  readonly #expected: (name: string) => Micros | undefined;
   #last: Micros | undefined;
 
-  constructor(names: readonly string[], staleness: number | "auto") {
+  /** @param expected the round trip to a mirror before its first echo; undefined where nothing is known. */
+  constructor(
+    names: readonly string[],
+    staleness: number | "auto",
+    expected: (name: string) => Micros | undefined = () => undefined,
+  ) {
     this.#staleness = staleness;
+    this.#expected = expected;
     for (const name of names) {
       this.#mirrors.set(name, { name, clock: 0, delivered: 0, roundTrip: undefined });
     }
@@ -92,13 +99,17 @@ export class MirrorClocks {
     if (mirror) mirror.roundTrip = roundTrip;
   }
 
+  /** The smallest that its echoes took, so that no swing of the latency moves it; before the first what is expected. */
+  roundTrip({ name, roundTrip }: Mirror): Micros | undefined {
+    return roundTrip ?? this.#expected(name);
+  }
+
   /** DS towards a mirror: ceil(round trip / clock duration) + 1, or the fixed number. */
   allowance(mirror: Mirror): number {
     if (this.#staleness !== "auto") return this.#staleness;
-    if (mirror.roundTrip === undefined || this.#durations.length === 0) {
-      return Number.POSITIVE_INFINITY;
-    }
-    return Math.ceil(mirror.roundTrip / Math.min(...this.#durations)) + 1;
+    const roundTrip = this.roundTrip(mirror);
+    if (roundTrip === undefined || this.#durations.length === 0) return Number.POSITIVE_INFINITY;
+    return Math.ceil(roundTrip / Math.min(...this.#durations)) + 1;
   }
 
   /** Mirrors that a shard at `clock` is too far ahead of. */

@@ -12,7 +12,7 @@
 import { decodeIndices } from "../../../codec/indices.ts";
 import { decodeUpdate, type Update } from "../../../codec/update.ts";
 import { invariant } from "../../../core/errors.ts";
-import type { NodeId } from "../../../core/ids.ts";
+import type { NodeId, SiteId } from "../../../core/ids.ts";
 import type { Message } from "../../../world/message.ts";
 import { type BetweenShard, type PendingRead, type ShardContext, siteOf } from "../../contract.ts";
 import { SelectiveBarrier, type Source } from "./barrier.ts";
@@ -80,7 +80,10 @@ export class GaiaShard implements BetweenShard {
     this.circle = new Circle({ shard, overlay, barrier, lockstep: this.lockstep }, joins);
     this.#threshold = createThreshold(options, training.optimizer.schedule);
     const names = joins ? [] : this.#origins;
-    this.clocks = new MirrorClocks(names, options.staleness);
+    const { circle } = this;
+    this.clocks = new MirrorClocks(names, options.staleness, (name) =>
+      circle.isSite(name) ? circle.roundTrip(name) : undefined,
+    );
     const { length } = shard.values;
     this.totals = new Totals(overlay.groups.length, length, world.kernels);
     this.#accumulated = world.kernels.allocate(length);
@@ -315,7 +318,8 @@ export class GaiaShard implements BetweenShard {
   #groupRoundTrip(): number | undefined {
     let longest = 0;
     for (const site of this.#mates) {
-      const roundTrip = this.clocks.mirror(site)?.roundTrip;
+      const mirror = this.clocks.mirror(site);
+      const roundTrip = mirror && this.clocks.roundTrip(mirror);
       if (roundTrip === undefined) return undefined;
       longest = Math.max(longest, roundTrip);
     }
@@ -416,15 +420,15 @@ export class GaiaShard implements BetweenShard {
     if (!mirror) return;
     mirror.clock = Math.max(mirror.clock, clock as number);
     if (mine) this.#forward();
-    else this.#passClock(group as number, clock as number, path, site);
+    else this.#passClock(group as number, clock as number, path, site as SiteId);
     this.shard.changed();
   }
 
   /** A remote group's clock: kept here, and passed on to the peers by its router. */
-  #passClock(group: number, clock: number, behind: number | undefined, from: string): void {
+  #passClock(group: number, clock: number, behind: number | undefined, from: SiteId): void {
     const { world } = this.shard;
-    const hop = this.#hops.get(from);
-    const path = hop === undefined || behind === undefined ? undefined : hop + behind;
+    const hop = this.#hops.get(from) ?? this.circle.roundTrip(from);
+    const path = behind === undefined ? undefined : hop + behind;
     if (path !== undefined) this.clocks.composed(groupName(group), path);
     const relays = this.circle.relays(group);
     if (relays.length === 0) return;
