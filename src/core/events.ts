@@ -69,6 +69,7 @@ export interface LinkEvent extends At {
   readonly goodput?: BitsPerSecond | undefined;
   /** The shortest of late, of control; absent where none was measured. */
   readonly roundTripMicros?: Micros | undefined;
+  /** The link's own figures, but no more than one node's link takes. */
   readonly declared: { readonly bandwidth: BitsPerSecond; readonly roundTripMicros: Micros };
 }
 

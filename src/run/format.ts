@@ -27,6 +27,12 @@ export function bytes(value: number): string {
   return `${unit === 0 ? Math.round(rest) : digits(rest)} ${units[unit]}`;
 }
 
+/** `950 Kbit/s`, `12.3 Mbit/s`, `1.50 Gbit/s`. */
+export function bitRate(value: number): string {
+  if (value < 999_500) return `${digits(value / 1e3)} Kbit/s`;
+  return value < 999.5e6 ? `${digits(value / 1e6)} Mbit/s` : `${digits(value / 1e9)} Gbit/s`;
+}
+
 /** Three significant digits, no exponent. */
 export function digits(value: number): string {
   const size = Math.abs(value);

@@ -34,7 +34,7 @@ export class LinkReport {
 
   /** By (from, to). */
   tell(t: Micros, emit: (event: LinkEvent) => void): void {
-    const { sites, link } = this.#topology;
+    const { sites, link, node } = this.#topology;
     const pairs = [...this.#pairs.values()].sort((a, b) => a.from - b.from || a.to - b.to);
     for (const { from, to, goodput, roundTripMicros } of pairs)
       emit({
@@ -45,7 +45,7 @@ export class LinkReport {
         ...(goodput === undefined ? {} : { goodput }),
         ...(roundTripMicros === undefined ? {} : { roundTripMicros }),
         declared: {
-          bandwidth: link(from, to).bandwidth,
+          bandwidth: Math.min(link(from, to).bandwidth, node.bandwidth),
           roundTripMicros: link(from, to).oneWayMicros + link(to, from).oneWayMicros,
         },
       });

@@ -103,5 +103,11 @@ export function* fakeRun(spec: RunSpec, options: FakeOptions = {}): Generator<Ru
     names.map((name) => [name, { ...metrics, accuracy: metrics.accuracy }]),
   );
   yield { type: "evaluation", t, clock, metrics, sites: each, final: true };
+  const declared = { bandwidth: 1e8, roundTripMicros: 80_000 };
+  const [from, to] = sites.map((site) => site.id);
+  if (from && to) {
+    yield { type: "link", t, from, to, goodput: 4e7, roundTripMicros: 81_000, declared };
+    yield { type: "link", t, from: to, to: from, roundTripMicros: 81_000, declared };
+  }
   yield { type: "end", t, reason: reached ? "target" : "maxClocks" };
 }

@@ -85,6 +85,9 @@ describe("in Chromium", () => {
       runs.length - 1,
     );
     expect(await page.locator("table.heat td").count()).toBeGreaterThan(11 * 11);
+    const links = page.locator("details.run[open] div[aria-label=Links]");
+    expect(await links.locator("caption").textContent()).toContain("1 of 2 are within a quarter");
+    expect(await links.locator("td.no").allTextContents()).toEqual(["40.0 Mbit/s"]);
     expect(requests).toHaveLength(1);
     expect(problems).toEqual([]);
     await page.close();

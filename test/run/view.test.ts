@@ -57,6 +57,8 @@ const judged = (t: number, n: number, accuracy: number, final = false): RunEvent
   ...(final ? { final, sites: { a: { examples: 5, loss: 1, accuracy: 0.8 } } } : {}),
 });
 
+const DECLARED = { bandwidth: 1e8, roundTripMicros: 80_000 };
+
 const LOG: readonly RunEvent[] = [
   {
     type: "run",
@@ -85,6 +87,18 @@ const LOG: readonly RunEvent[] = [
   { type: "note", t: 4e6, text: "read me" },
   { type: "fault", t: 4e6, fault: "crash", target: "b/worker-0" },
   judged(5e6, 2, 0.89, true),
+  // Two hosts of A have told of one link.
+  {
+    type: "link",
+    t: 5e6,
+    from: A,
+    to: B,
+    goodput: 3e7,
+    roundTripMicros: 90_000,
+    declared: DECLARED,
+  },
+  { type: "link", t: 5e6, from: A, to: B, goodput: 4e7, declared: DECLARED },
+  { type: "link", t: 5e6, from: B, to: A, roundTripMicros: 91_000, declared: DECLARED },
   { type: "end", t: 5e6, reason: "target" },
 ];
 
@@ -104,6 +118,14 @@ describe("the view", () => {
     );
     const { bytesSent, bytesReceived } = view.sites.get("a")!;
     expect([bytesSent, bytesReceived]).toEqual([111, 30]);
+  });
+
+  it("keeps the best that was measured of each link, beside what was declared", () => {
+    const declared = DECLARED;
+    const there = { goodput: 4e7, roundTripMicros: 90_000, declared };
+    const back = { goodput: undefined, roundTripMicros: 91_000, declared };
+    expect(view.links.get("a")).toEqual(new Map([["b", there]]));
+    expect(view.links.get("b")).toEqual(new Map([["a", back]]));
   });
 
   it("gives a site the clock of its slowest worker and the mean time of its workers", () => {

@@ -1,5 +1,6 @@
 /** Lockstep makes Gaia repeatable; and any run's log is repeatable from its seed. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { SimulatedWorld } from "../../src/world/simulated/world.ts";
 import {
   mixed,
   randomTimes,
@@ -105,6 +106,25 @@ describe("lockstep (staleness 0, significance 0)", () => {
     }
     expect(judged[1]).toEqual(judged[0]);
     expect(judged[2]).toEqual(judged[0]);
+  });
+
+  test("asks nobody what the network has shown, not even for a joiner; other staleness does", async () => {
+    const estimate = vi.spyOn(SimulatedWorld.prototype, "estimate");
+    const faults = [
+      { kind: "leave", target: "s02", at: 0.2 } as const,
+      { kind: "join", target: "s02", at: 0.5 } as const,
+    ];
+    for (const [staleness, asked] of [
+      [0, false],
+      ["auto", true],
+    ] as const) {
+      const run = base({ kind: "gaia", staleness, overlay: overlays[1] }, 1);
+      const simulation = { ...run.simulation, faults };
+      const { events } = await runToy({ ...run, clocks: 40, simulation });
+      expect(events).toContainEqual(expect.objectContaining({ type: "fault", fault: "join" }));
+      expect(estimate.mock.calls.length > 0).toBe(asked);
+    }
+    estimate.mockRestore();
   });
 
   test("a worker that crashes and restarts changes nothing", async () => {

@@ -332,6 +332,18 @@ describe("mirror clock: a shard more than DS ahead of its slowest mirror blocks 
     expect(clocks.tooSlow(9)).toEqual(["near", "far"]);
   });
 
+  test("auto: before the first echo the round trip is the one expected, where there is one", () => {
+    const expected = (name: string) => (name === "far" ? 310_000 : undefined);
+    const clocks = new MirrorClocks(["far", "group 1"], "auto", expected);
+    clocks.tick(0);
+    clocks.tick(100_000);
+    const far = clocks.mirror("far")!;
+    expect(clocks.allowance(far)).toBe(5);
+    expect(clocks.allowance(clocks.mirror("group 1")!)).toBe(Number.POSITIVE_INFINITY);
+    clocks.measured("far", 90_000);
+    expect(clocks.allowance(far)).toBe(2);
+  });
+
   test.each([5, 50, 200, 700])("auto: a healthy pair %i ms apart never waits", async (oneWay) => {
     const { events } = await runToy({
       toy: still,

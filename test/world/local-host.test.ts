@@ -7,12 +7,13 @@ import { describe, expect, test } from "vitest";
 import type { NoteEvent, RunEvent } from "../../src/core/events.ts";
 import type { NodeId } from "../../src/core/ids.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { NodeProgram } from "../../src/world/contract.ts";
+import type { NodeProgram, PathEstimate } from "../../src/world/contract.ts";
 import { machineMicros } from "../../src/world/live/clock.ts";
 import { EventMerge } from "../../src/world/live/merge.ts";
 import { type LinkShape, ShapedLink } from "../../src/world/live/shaping.ts";
 import { FileStore } from "../../src/world/live/store.ts";
 import { messageKind } from "../../src/world/message.ts";
+import type { Estimate } from "../../src/world/wire/contract.ts";
 import { makeNode } from "./fixtures.ts";
 import { hostSites, memoryPair } from "./local-fixtures.ts";
 
@@ -76,6 +77,56 @@ describe("a host", () => {
     hosts[1]?.stop("enough");
     await hosts[1]?.ended();
     expect(hosts[1]?.waits()).toEqual([]);
+  });
+});
+
+describe("the estimate of a way", () => {
+  const BULK = messageKind("test.bulk", "bulk", "update");
+
+  /** What is estimated, and told at the end, after some bulk over connections that measured this. */
+  async function estimated(measured: Estimate, shaped: boolean) {
+    const [a, b] = memoryPair();
+    const events: RunEvent[] = [];
+    const seen: PathEstimate[] = [];
+    const pair = [{ ...a, estimate: () => measured }, b] as const;
+    const onEvent = (event: RunEvent): number => events.push(event);
+    const { hosts, run } = hostSites([alpha, beta], pair, { shaped, onEvent });
+    const sends: NodeProgram = async (world, scope) => {
+      world.network.send(beta.id, BULK, {}, [new Uint8Array(20_000)]);
+      await world.network.drained(beta.id, 0, scope);
+      world.network.send(beta.id, HELLO, {});
+      seen.push(world.network.estimate(beta.id), world.network.estimate(alpha.id));
+    };
+    await run(
+      new Map([
+        [alpha, sends],
+        [beta, until(HELLO)],
+      ]),
+    );
+    hosts[0]?.reportLinks();
+    const told = events.find((event) => event.type === "link");
+    expect(seen[1]).toEqual({});
+    expect(told ?? {}).toMatchObject(JSON.parse(JSON.stringify(seen[0])) as Partial<PathEstimate>);
+    return seen[0];
+  }
+
+  test("is the connection's, its goodput once there was enough to send", async () => {
+    const measured = { goodput: 3e6, filled: true, roundTripMicros: 7000 };
+    expect(await estimated(measured, false)).toEqual({ goodput: 3e6, roundTripMicros: 7000 });
+    const little = { ...measured, filled: false };
+    expect(await estimated(little, false)).toEqual({ roundTripMicros: 7000 });
+    expect(await estimated({ ...little, roundTripMicros: 0 }, false)).toEqual({});
+  });
+
+  test("over a shaped link has the shape's rate and delays, and what lies behind", async () => {
+    const fast = { goodput: 1e9, filled: true, roundTripMicros: 7000 };
+    const { goodput, roundTripMicros } = (await estimated(fast, true))!;
+    expect(goodput).toBeCloseTo(8e6, -4);
+    expect(roundTripMicros).toBe(27_000);
+    const slow = { ...fast, goodput: 3e6 };
+    expect(await estimated(slow, true)).toEqual({ goodput: 3e6, roundTripMicros: 27_000 });
+    // As with a connection on which little was sent, which knows no better.
+    expect((await estimated({ ...slow, filled: false }, true))?.goodput).toBe(goodput);
   });
 });
 

@@ -1,8 +1,8 @@
 /** Times on the wire against closed forms; one byte takes one microsecond between sites (8 Mbit/s). */
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { NodeId } from "../../src/core/ids.ts";
-import type { NodeInfo, NodeProgram } from "../../src/world/contract.ts";
+import type { NodeInfo, NodeProgram, PathEstimate } from "../../src/world/contract.ts";
 import { bytesOnWire, type MessageKind, messageKind } from "../../src/world/message.ts";
 import type { SimulationOptions } from "../../src/world/simulated/simulation.ts";
 import { makeNode, makeTopology, simulate } from "./fixtures.ts";
@@ -231,6 +231,66 @@ test("bytes are counted once for each pair of sites and kind, when they are sent
     [0, "beta", "control", 90, true],
     [5_000_000, "beta", "bulk", bulk, true],
   ]);
+});
+
+describe("the estimate of a way", () => {
+  /** Ten pieces of bulk and a talk of control, for as long as the way is asked about. */
+  async function talk(options: Parameters<typeof simulate>[1], rounds: number) {
+    const { simulation, events } = simulate([a0, b0], options);
+    const estimates: PathEstimate[] = [];
+    simulation.start(b0.id, async (world, scope) => {
+      world.network.handle(CONTROL, () => world.network.send(a0.id, CONTROL, {}));
+      await world.clock.sleep(rounds * 100_000, scope);
+    });
+    simulation.start(a0.id, async (world, scope) => {
+      world.network.handle(CONTROL, () => {});
+      for (let n = 0; n < rounds; n++) {
+        world.network.send(b0.id, CONTROL, {});
+        world.network.send(b0.id, BULK, {}, [new Uint8Array(20_000)]);
+        await world.clock.sleep(100_000, scope);
+        estimates.push(world.network.estimate(b0.id));
+      }
+    });
+    await simulation.run();
+    simulation.reportLinks();
+    return { estimates, links: events.filter((event) => event.type === "link") };
+  }
+
+  test("is what the slowest wire takes, however little is sent", async () => {
+    const narrowNode = await talk({ topology: makeTopology({}, { bandwidth: 4e6 }) }, 5);
+    expect(narrowNode.estimates.at(-1)?.goodput).toBeCloseTo(4e6, -5);
+    const { estimates, links } = await talk({}, 5);
+    const { goodput, roundTripMicros } = estimates.at(-1)!;
+    // Control goes first, and takes its part.
+    expect(goodput).toBeGreaterThan(0.98 * 8e6);
+    expect(goodput).toBeLessThanOrEqual(8e6);
+    expect(roundTripMicros).toBeGreaterThanOrEqual(20_000);
+    expect(roundTripMicros).toBeLessThan(20_500);
+    const declared = { bandwidth: 8e6, roundTripMicros: 20_000 };
+    const there = { type: "link", from: "alpha", to: "beta", goodput, roundTripMicros, declared };
+    const back = { type: "link", from: "beta", to: "alpha", roundTripMicros, declared };
+    expect(links).toEqual([
+      { t: 500_000, ...there },
+      { t: 500_000, ...back },
+    ]);
+  });
+
+  test("follows a delay that lasts, and forgets it when it is over", async () => {
+    const delay = { kind: "delay", from: "alpha", to: "beta", extraMs: 30, at: 1, for: 5 } as const;
+    const { estimates } = await talk({ faults: [delay] }, 100);
+    const trips = estimates.map(({ roundTripMicros = 0 }) => Math.round(roundTripMicros / 1000));
+    expect(trips[9]).toBe(20);
+    expect(trips[15]).toBe(20);
+    expect(trips[55]).toBe(50);
+    expect(trips.at(-1)).toBe(20);
+  });
+
+  test("does not take a partition for a slow link, and repeats", async () => {
+    const partition = { kind: "partition", a: "alpha", b: "beta", at: 0.115, for: 3 } as const;
+    const once = await talk({ faults: [partition] }, 50);
+    expect(once.estimates.at(-1)?.goodput).toBeGreaterThan(0.95 * 8e6);
+    expect(await talk({ faults: [partition] }, 50)).toEqual(once);
+  });
 });
 
 test("the policy may let records leave a site", async () => {

@@ -8,6 +8,7 @@ import type { CompareRow } from "../rows.ts";
 import type { Point, RunView, Target } from "../view.ts";
 import { type Chart, lineChart } from "./chart.ts";
 import { type Html, html, Html as Raw } from "./html.ts";
+import { linkTable } from "./links.ts";
 import { SCRIPT } from "./script.ts";
 import { STREAM_STYLE } from "./stream-sites.ts";
 import { streamSection, streamTable } from "./streams.ts";
@@ -150,6 +151,7 @@ function section(run: ReportRun, open: boolean): Html {
   const facts = `${what}; ended after ${seconds(row.seconds)}: ${why}`;
   return html`<details class="run"${open && html` open`}><summary>${row.name} <span class="muted facts">${facts}</span></summary>
 ${!view.streams && siteTable(view)}<h3 style="margin-top:1.2rem">Bytes between sites</h3>${heatMap(view, row.name)}
+${linkTable(view)}
 ${detailTables(view)}${
   view.faults.length > 0 &&
   html`<h3>Faults</h3><ul>${view.faults.map(
