@@ -24,6 +24,8 @@ export interface LiveSlots {
   withdraw(host: number): readonly MemberChange[];
   /** Nothing while the host cannot join. */
   admit(host: number): readonly MemberChange[] | undefined;
+  /** Whether nodes of two hosts talk; absent: all do. */
+  readonly talk?: (a: number, b: number) => boolean;
 }
 
 /** What is the run's own. */
@@ -46,6 +48,8 @@ export class Course {
   readonly #parts: CourseParts;
   readonly #over: Promise<void>;
   #finish!: () => void;
+  /** Told before the log has begun: hosts that another has led do not wait for that. */
+  #early: RunEvent[] | undefined = [];
   #reason: Reason | undefined;
   #failure: Error | undefined;
 
@@ -94,7 +98,10 @@ export class Course {
     const { begun, note, record } = this.#stage;
     if (begun) await this.supervisor.attach(begun.goAt, this.#parts.keepsEvents);
     else await this.supervisor.join();
+    const early = this.#early ?? [];
+    this.#early = undefined;
     for (const event of this.#parts.opening([note])) this.#host.onEvent(event);
+    for (const event of early) this.#take(event);
     if (this.#host.signal.aborted) interrupt();
     if (begun) return;
     const goAt = this.supervisor.go();
@@ -130,15 +137,11 @@ export class Course {
     const { fleet, names, links, hostOf, shared } = this.#stage;
     const { slots, onSaid } = this.#parts;
     const task: LiveTask = { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
-    const maxMicros = (this.#spec.stop.maxSeconds ?? Number.POSITIVE_INFINITY) * 1e6;
     return new Supervisor({
       fleet,
       names,
       taskOf: () => task,
-      onEvent: (event: RunEvent) => {
-        this.#host.onEvent(event);
-        if (event.t >= maxMicros) this.stop("maxSeconds");
-      },
+      onEvent: (event) => this.#take(event),
       onEnded: (node) => {
         slots.finish.ended(node);
         this.#whenComplete();
@@ -146,11 +149,22 @@ export class Course {
       withdraw: (host) => slots.withdraw(host),
       admit: (host) => slots.admit(host),
       changes: () => slots.changes(),
+      talk: slots.talk,
       onChanged: (type, target, text) => this.#changed(type, target, text),
       onSaid,
       onFailed: (error) => this.fail(error),
       warn: (text) => this.#host.warn?.(text),
     });
+  }
+
+  #take(event: RunEvent): void {
+    if (this.#early) {
+      this.#early.push(event);
+      return;
+    }
+    this.#host.onEvent(event);
+    const { maxSeconds = Number.POSITIVE_INFINITY } = this.#spec.stop;
+    if (event.t >= maxSeconds * 1e6) this.stop("maxSeconds");
   }
 
   #changed(fault: "left" | "joined", target: string, text: string): void {

@@ -2,10 +2,13 @@
 import type { NodeId } from "../core/ids.ts";
 import { memberRules } from "../sync/members.ts";
 import { Finish } from "../sync/programs.ts";
+import { hostsThatTalk, talksOf } from "../sync/talks.ts";
 import { type MemberChange, type MemberRules, MemberView } from "../world/members.ts";
 import type { RunPlan } from "./plan.ts";
 
 export class Slots {
+  /** Whether nodes of two hosts talk. */
+  readonly talk: (a: number, b: number) => boolean;
   readonly finish: Finish;
   readonly #members: MemberView;
   readonly #rules: MemberRules;
@@ -27,6 +30,7 @@ export class Slots {
     this.#members = new MemberView(known);
     this.finish = new Finish(plan.enders);
     this.#rules = memberRules(plan.deployment);
+    this.talk = hostsThatTalk(talksOf(plan.deployment), hostOf);
     this.#plan = plan;
     this.#hostOf = hostOf;
     this.#onCopy = onCopy;

@@ -4,7 +4,7 @@
  * So of a site only the hosts of its owners need a way to other sites (its hubs), the others none.
  */
 import type { NodeId } from "../core/ids.ts";
-import type { Deployment } from "./contract.ts";
+import { type Deployment, siteOf } from "./contract.ts";
 
 export type Talks = (a: NodeId, b: NodeId) => boolean;
 
@@ -23,20 +23,17 @@ export function talksOf({ domains, extra }: Deployment): Talks {
   };
 }
 
-/**
- * Whether two hosts are to be joined: those of one site always, others where nodes of theirs talk.
- * @param hostOf where each node stands.
- * @param siteOf the site of each host.
- */
+/** Whether two hosts are to be joined: where nodes of theirs talk, or stand at one site. */
 export function hostsThatTalk(
   talks: Talks,
   hostOf: Readonly<Record<NodeId, number>>,
-  siteOf: (host: number) => string,
 ): (a: number, b: number) => boolean {
-  const nodesAt = new Map<number, NodeId[]>();
-  for (const [node, host] of Object.entries(hostOf) as [NodeId, number][])
-    nodesAt.set(host, [...(nodesAt.get(host) ?? []), node]);
-  const at = (host: number): readonly NodeId[] => nodesAt.get(host) ?? [];
-  return (a, b) =>
-    siteOf(a) === siteOf(b) || at(a).some((one) => at(b).some((other) => talks(one, other)));
+  const nodesAt: NodeId[][] = [];
+  for (const [node, host] of Object.entries(hostOf) as [NodeId, number][]) {
+    nodesAt[host] ??= [];
+    nodesAt[host].push(node);
+  }
+  const joined = (one: NodeId, other: NodeId): boolean =>
+    siteOf(one) === siteOf(other) || talks(one, other);
+  return (a, b) => (nodesAt[a] ?? []).some((one) => (nodesAt[b] ?? []).some((o) => joined(one, o)));
 }

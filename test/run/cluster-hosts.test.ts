@@ -31,6 +31,24 @@ describe("hosts of a cluster", () => {
     expect(warned.some((text) => /cannot dial each other/.test(text))).toBe(true);
   });
 
+  test("of workers alone need no way to other sites: their servers have it", async () => {
+    // Nobody reaches a worker's host, and those of two sites not each other.
+    const closed = { host: "127.0.0.1", port: 1 };
+    there = await agents();
+    for (const site of ["site-0", "site-1"]) {
+      await there.start(site, { roles: ["server"] });
+      await there.start(site, { roles: ["worker"], advertise: closed });
+    }
+    const more = { between: { kind: "gaia", staleness: 0 } };
+    const warned: string[] = [];
+    const real = await execute(quick({ ...more, world: cluster() }), {
+      cluster: access,
+      warn: (text) => warned.push(text),
+    });
+    expect(bits(real)).toEqual(bits(await execute(quick(more))));
+    expect(warned.filter((text) => /cannot dial/.test(text))).toEqual([]);
+  });
+
   test("of which one dies are left behind, and another agent takes its place", async () => {
     there = await agents();
     for (const site of ["site-0", "site-1"]) await there.start(site);
