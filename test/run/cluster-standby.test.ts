@@ -6,11 +6,16 @@ import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { packageVersion } from "../../src/cli/folders.ts";
 import { readSafetensors } from "../../src/codec/safetensors.ts";
+import type { RunEvent } from "../../src/core/events.ts";
+import { modelFiles } from "../../src/run/files.ts";
+import type { RunSpec } from "../../src/run/spec.ts";
+import { foldEvents } from "../../src/run/view.ts";
 import { ROOT } from "../house/source.ts";
 import { execute, small } from "../sync/real.ts";
 import { agents } from "./agents.ts";
 import { killedCoordinator } from "./coordinators.ts";
 import { childrenOf } from "./processes.ts";
+import { batchErrors, onStreams } from "./stream-runs.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -60,47 +65,71 @@ async function says(
   }
 }
 
-/** Waits until it has judged the run. */
-const judges = ({ folder }: Standby): Promise<unknown> =>
+/** Waits until its log of the run has an event of this type. */
+const logs = ({ folder }: Standby, name: string, type: RunEvent["type"]): Promise<unknown> =>
   vi.waitUntil(
     () => {
-      const log = join(folder, "runs/small-1/events.ndjson");
-      return existsSync(log) && readFileSync(log, "utf8").includes('"type":"evaluation"');
+      const log = join(folder, "runs", `${name}-1`, "events.ndjson");
+      return existsSync(log) && readFileSync(log, "utf8").includes(`"type":"${type}"`);
     },
     { timeout: 30_000, interval: 20 },
   );
 
-const written = ({ folder }: Standby): readonly string[] => readdirSync(folder);
-
-test("a coordinator that is killed, and one that leaves, are replaced; the run ends with the same bits", async () => {
+/**
+ * Kills the run's coordinator; of two that stand by the one that leads it then leaves when its log has an event of this
+ * type. @returns where the other has written, when it has led the run to its end
+ */
+async function ledByThree(
+  spec: (more?: Record<string, unknown>) => RunSpec,
+  type: RunEvent["type"],
+): Promise<string> {
   const there = await agents();
   ends.push(() => there.stop());
   const version = packageVersion();
   for (const site of ["site-0", "site-1"]) await there.start(site, { version });
+  const two = [await standby(there.server.url), await standby(there.server.url)];
+  const world = { kind: "cluster", nats: [there.server.url], links: "shaped", leaseSeconds: 1.5 };
+  const { name } = spec();
+  const run = await killedCoordinator(spec({ world }), { version, insecure: true });
+  const first = await says(two, `run ${run}: is led from here`);
+  await logs(first, name, type);
+  first.child.kill("SIGTERM");
+  const [second] = two.filter((one) => one !== first) as [Standby];
+  await says([second], `run ${run}: is led from here`, [first]);
+  expect(await first.code).toBe(0);
+  await says([second], `run ${run} is over; report runs/${name}-1/report.html`);
+  expect(readdirSync(second.folder)).toEqual(["runs"]);
+  // Hosts end with the run.
+  expect(childrenOf(process.pid)).toEqual([]);
+  return join(second.folder, `runs/${name}-1`);
+}
+
+test("a coordinator that is killed, and one that leaves, are replaced; the run ends with the same bits", async () => {
   // A clock lasts a round trip at least: the run outlasts both of its coordinators on every machine.
   const slow = (more: Record<string, unknown> = {}) =>
     small({
       sites: { count: 2, workers: 1, bandwidthMbps: 200, rttMs: 25 },
       ...{ stop: { maxClocks: 400 }, evaluate: { every: 20 }, ...more },
     });
-  const two = [await standby(there.server.url), await standby(there.server.url)];
-  const world = { kind: "cluster", nats: [there.server.url], links: "shaped", leaseSeconds: 1.5 };
-  const run = await killedCoordinator(slow({ world }), { version, insecure: true });
-  const first = await says(two, `run ${run}: is led from here`);
-  await judges(first);
-  first.child.kill("SIGTERM");
-  const [second] = two.filter((one) => one !== first) as [Standby];
-  await says([second], `run ${run}: is led from here`, [first]);
-  expect(await first.code).toBe(0);
-  await says([second], `run ${run} is over; report runs/small-1/report.html`);
-  expect(written(second)).toEqual(["runs"]);
-  const folder = join(second.folder, "runs/small-1");
+  const folder = await ledByThree(slow, "evaluation");
   expect(readdirSync(folder)).toEqual(
     expect.arrayContaining(["events.ndjson", "model.safetensors", "report.html", "spec.json"]),
   );
   const { tensors } = readSafetensors(readFileSync(join(folder, "model.safetensors")));
   const expected = [...((await execute(slow())).outcome.global?.parameters ?? [])];
   expect(tensors.flatMap(({ data }) => [...data])).toEqual(expected);
-  // Hosts end with the run.
-  expect(childrenOf(process.pid)).toEqual([]);
+}, 60_000);
+
+test("a run on streams, too: the last log has every batch, the models are those of a run with one coordinator", async () => {
+  // The stream lasts twelve seconds at least.
+  const slow = (more: Record<string, unknown> = {}) => onStreams(more, { batches: 600 });
+  const folder = await ledByThree(slow, "stream");
+  const { events, outcome } = await execute(slow());
+  const lines = readFileSync(join(folder, "events.ndjson"), "utf8").trim().split("\n");
+  const logged = { events: lines.map((line) => JSON.parse(line) as RunEvent) };
+  expect(logged.events.at(0)).toMatchObject({ type: "run", t: 0 });
+  expect(logged.events.at(-1)).toMatchObject({ type: "end", reason: "finished" });
+  expect(batchErrors(logged)).toEqual(batchErrors({ events }));
+  for (const { path, content } of modelFiles("streams", outcome, foldEvents(events)))
+    expect(readFileSync(join(folder, path))).toEqual(Buffer.from(content));
 }, 60_000);

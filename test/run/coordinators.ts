@@ -4,7 +4,7 @@ import type { RunSpec } from "../../src/run/spec.ts";
 import type { ClusterAccess } from "../../src/world/cluster/access.ts";
 import { ROOT } from "../house/source.ts";
 
-/** Kills it when the run has been judged once. @returns the run's name */
+/** Kills it when the run has been judged once, or tells of batch 20 of a stream. @returns the run's name */
 export async function killedCoordinator(
   spec: RunSpec,
   access: ClusterAccess,
@@ -18,7 +18,8 @@ export async function killedCoordinator(
       readFile: async (path) => readFileSync(path),
       threads: 0, signal: new AbortController().signal, cluster: ${JSON.stringify(access)},
       onEvent: (event) => {
-        if (event.type === "note" || event.type === "evaluation") console.log(JSON.stringify(event));
+        const under = event.type === "evaluation" || (event.type === "stream" && event.batch >= 20);
+        if (event.type === "note" || under) console.log(JSON.stringify({ ...event, under }));
       },
     });`;
   const driver = spawn(process.execPath, ["--input-type=module", "-e", program], {
@@ -30,7 +31,7 @@ export async function killedCoordinator(
     driver.once("exit", () => reject(new Error(said)));
     driver.stdout.on("data", (data: Buffer) => {
       said += data.toString();
-      if (said.includes('"evaluation"')) resolve();
+      if (said.includes('"under":true')) resolve();
     });
   });
   driver.removeAllListeners("exit");

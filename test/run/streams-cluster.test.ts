@@ -3,13 +3,13 @@
  * before). The metadata service is a bucket of the same server.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { RunSpec } from "../../src/run/spec.ts";
 import { REGISTRY } from "../../src/world/bus/buckets.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
-import { type Executed, execute } from "../sync/real.ts";
+import { execute } from "../sync/real.ts";
 import { natsOptions } from "../world/nats-server.ts";
 import { type Agents, access, agents } from "./agents.ts";
 import { childrenOf } from "./processes.ts";
+import { batchErrors as errors, onStreams } from "./stream-runs.ts";
 
 const SITES = ["site-0", "site-1", "site-2"];
 
@@ -20,32 +20,15 @@ beforeAll(async () => {
 });
 afterAll(() => there.stop());
 
-const spec = (more: Record<string, unknown> = {}, batches = 40): RunSpec =>
-  RunSpec.parse({
-    version: 1,
-    name: "streams",
-    data: {
-      kind: "digits",
-      rows: 600,
-      testRows: 10,
-      stream: {
-        ...{ batch: 20, batches, rate: 50, mixture: { kind: "classes", count: 4 } },
-        workload: { kind: "introduction", at: 20, targets: 1, donors: 1 },
-      },
+const spec = (more: Record<string, unknown> = {}, batches = 40) =>
+  onStreams(
+    { sites: { count: 3, bandwidthMbps: 200, rttMs: 4 }, policy: undefined, ...more },
+    {
+      ...{ batches, mixture: { kind: "classes", count: 4 } },
+      workload: { kind: "introduction", at: 20, targets: 1, donors: 1 },
     },
-    model: { kind: "svm" },
-    sites: { count: 3, bandwidthMbps: 200, rttMs: 4 },
-    between: { kind: "none" },
-    ...more,
-  });
+  );
 const world = () => ({ kind: "cluster", nats: [there.server.url] });
-
-const errors = ({ events }: Executed, site?: string) =>
-  events
-    .flatMap((event) => (event.type === "stream" ? [event] : []))
-    .filter((event) => site === undefined || event.site === site)
-    .map(({ site: id, batch, errors: wrong }) => `${id} ${String(batch).padStart(3)} ${wrong}`)
-    .sort();
 
 test("isolated learning errs as in the simulated world, and ends with the same models", async () => {
   const virtual = await execute(spec());

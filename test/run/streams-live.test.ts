@@ -4,35 +4,12 @@
  */
 import { describe, expect, test } from "vitest";
 import type { RunEvent } from "../../src/core/events.ts";
-import { RunSpec } from "../../src/run/spec.ts";
 import { type Executed, execute } from "../sync/real.ts";
 import { childrenOf } from "./processes.ts";
-
-const quick = (more: Record<string, unknown> = {}): RunSpec =>
-  RunSpec.parse({
-    version: 1,
-    name: "streams",
-    data: {
-      kind: "digits",
-      rows: 600,
-      testRows: 10,
-      stream: { batch: 20, batches: 10, rate: 50 },
-    },
-    model: { kind: "svm" },
-    sites: { count: 2, bandwidthMbps: 200, rttMs: 4 },
-    between: { kind: "none" },
-    policy: { default: { records: "may-move" } },
-    ...more,
-  });
+import { batchErrors as errors, onStreams as quick } from "./stream-runs.ts";
 
 const threads = { kind: "local" };
 const processes = { kind: "local", hosts: "processes" };
-
-const errors = ({ events }: Executed) =>
-  events
-    .flatMap((event) => (event.type === "stream" ? [event] : []))
-    .sort((a, b) => (a.site < b.site ? -1 : a.site > b.site ? 1 : a.batch - b.batch))
-    .map(({ site, batch, errors: wrong }) => [site, batch, wrong]);
 
 const bytesOf = ({ events }: Executed, kind: RegExp): number =>
   events
@@ -73,11 +50,10 @@ describe("in real time", () => {
 
   test("sites tell of their models in a bucket of the run's bus", async () => {
     const between = { kind: "cartel", registry: { kind: "nats" }, reportEvery: 2 };
-    const stream = { batch: 20, batches: 50, rate: 50, mixture: { kind: "classes", count: 4 } };
     const workload = { kind: "introduction", at: 20, targets: 1, donors: 1 };
-    const data = { ...quick().data, stream: { ...stream, workload } };
+    const stream = { batches: 50, mixture: { kind: "classes", count: 4 }, workload };
     for (const world of [threads, processes]) {
-      const real = await execute(quick({ between, data, world }));
+      const real = await execute(quick({ between, world }, stream));
       expect(errors(real)).toHaveLength(100);
       // Of whom it asks, or why not, it knows from the bucket.
       const said = real.events.flatMap((e) => (e.type === "mark" ? [`${e.peer} ${e.text}`] : []));
@@ -89,9 +65,8 @@ describe("in real time", () => {
     for (const kind of ["none", "cartel"]) {
       let killed = false;
       const world = processes;
-      const data = { ...quick().data, stream: { batch: 20, batches: 40, rate: 50 } };
       const sites = { count: 3, bandwidthMbps: 200, rttMs: 4 };
-      const real = await execute(quick({ between: { kind }, data, sites, world }), {
+      const real = await execute(quick({ between: { kind }, sites, world }, { batches: 40 }), {
         onEvent: (event) => {
           if (event.type !== "stream" || killed) return;
           killed = true;
@@ -126,9 +101,7 @@ describe("in real time", () => {
       if (event.type === "stream") controller.abort();
     };
     // At the pace of a batch a second the stream is far from its end when the first is told.
-    const stream = { batch: 20, batches: 10, rate: 1 };
-    const data = { kind: "digits", rows: 600, testRows: 10, stream };
-    const { outcome } = await execute(quick({ data, world: threads }), {
+    const { outcome } = await execute(quick({ world: threads }, { batches: 10, rate: 1 }), {
       signal: controller.signal,
       onEvent,
     });

@@ -53,8 +53,8 @@ interface Member {
   state: State;
   /** It takes part in the run: its end matters. */
   part: boolean;
-  /** It has been asked to tell all its events again: what comes before that is in it. */
-  retelling: boolean;
+  /** What came since it was asked to tell all its events again, and before it does: they are among those. */
+  held: RunEvent[] | undefined;
   /** Where others dial it, in a cluster. */
   address?: HostAddress | undefined;
 }
@@ -84,6 +84,8 @@ export class Supervisor {
   /** Pairs of hosts of which the first could not dial the second, which is to dial now. */
   readonly #turns = new Set<string>();
   #startedAt: Micros | undefined;
+  /** Who was found lost before it is known when the run began. */
+  #lostEarly: (() => void)[] | undefined;
   /** Not what another supervisor has asked before. */
   #asked = machineMicros();
   #closing = false;
@@ -126,7 +128,7 @@ export class Supervisor {
   #begin(index: number, task: unknown, part = this.#startedAt === undefined): Member {
     const { fleet } = this.#options;
     const running = fleet.start(index, task, (message) => this.#hear(member, message));
-    const member: Member = { index, running, state: "starting", part, retelling: false };
+    const member: Member = { index, running, state: "starting", part, held: undefined };
     running.ended.then(
       ({ how, lastLines }) => this.#over(member, how, lastLines),
       (error: unknown) => this.#over(member, String(error), []),
@@ -155,11 +157,13 @@ export class Supervisor {
     const { fleet, names, taskOf } = this.#options;
     await fleet.open();
     this.#startedAt = machineMicros();
+    const lost: (() => void)[] = [];
+    this.#lostEarly = lost;
     names.forEach((_, index) => {
       const member = this.#begin(index, taskOf(index), true);
       this.#members[index] = member;
       if (!retell) return;
-      member.retelling = true;
+      member.held = [];
       member.running.post({ type: "retell" });
     });
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
@@ -172,6 +176,8 @@ export class Supervisor {
     const instant = there && goAt[there.index];
     if (instant === undefined) throw new PangaeaError("HOST_LOST", "no host of the run is left");
     this.#startedAt = instant - (there?.running.clock?.() ?? SAME_CLOCK).offsetMicros;
+    this.#lostEarly = undefined;
+    for (const withdraw of lost) withdraw();
     this.#watchReturns();
   }
 
@@ -254,11 +260,7 @@ export class Supervisor {
         this.#become(member, message.type);
         return;
       case "events":
-        // The first that tells all counts; another may be an answer to who has asked before.
-        if (member.retelling !== (message.again ?? false)) return;
-        member.retelling = false;
-        this.#merge.add(message.events);
-        this.#merge.advance(member.running.name, message.until);
+        this.#told(member, message);
         return;
       case "ended":
         this.#options.onEnded(message.node);
@@ -305,7 +307,21 @@ export class Supervisor {
     other.running.post({ type: "relay", host: member.index });
   }
 
+  #told(member: Member, { events, until, again }: Extract<FromHost, { type: "events" }>): void {
+    if (member.held && !again) {
+      for (const event of events) member.held.push(event);
+      return;
+    }
+    // It was asked by two in turn: the first answer was whole.
+    if (again && !member.held) return;
+    member.held = undefined;
+    this.#merge.add(events);
+    this.#merge.advance(member.running.name, until);
+  }
+
+  /** Of a host that has ended, what it said before may come later. */
   #become(member: Member, state: State): void {
+    if (gone(member.state)) return;
     member.state = state;
     for (const watcher of [...this.#watchers]) watcher();
   }
@@ -314,9 +330,15 @@ export class Supervisor {
   #over(member: Member, how: string, lastLines: readonly string[]): void {
     const expected = this.#closing || this.#failure !== undefined || !member.part;
     this.#become(member, expected ? "left" : "lost");
+    this.#merge.add(member.held ?? []);
+    member.held = undefined;
     this.#merge.forget(member.running.name);
     if (expected) return;
-    this.#lost(member, how, lastLines).catch((error: unknown) => this.#fail(asError(error)));
+    const withdraw = (): void => {
+      this.#lost(member, how, lastLines).catch((error: unknown) => this.#fail(asError(error)));
+    };
+    if (this.#lostEarly) this.#lostEarly.push(withdraw);
+    else withdraw();
   }
 
   async #lost(member: Member, how: string, lastLines: readonly string[]): Promise<void> {
