@@ -58,7 +58,7 @@ export function memoryPair(): [Connection, Connection] {
         handler = given;
         for (const parcel of early.splice(0)) given(parcel);
       },
-      estimate: () => ({ goodput: 0, filled: false, roundTripMicros: 0 }),
+      estimate: () => ({ goodput: 0, roundTripMicros: 0 }),
       close: async () => {},
       ended: new Promise(() => {}),
     };

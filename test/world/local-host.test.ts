@@ -111,22 +111,22 @@ describe("the estimate of a way", () => {
   }
 
   test("is the connection's, its goodput once there was enough to send", async () => {
-    const measured = { goodput: 3e6, filled: true, roundTripMicros: 7000 };
+    const measured = { goodput: 3e6, roundTripMicros: 7000 };
     expect(await estimated(measured, false)).toEqual({ goodput: 3e6, roundTripMicros: 7000 });
-    const little = { ...measured, filled: false };
+    const little = { ...measured, goodput: 0 };
     expect(await estimated(little, false)).toEqual({ roundTripMicros: 7000 });
     expect(await estimated({ ...little, roundTripMicros: 0 }, false)).toEqual({});
   });
 
   test("over a shaped link has the shape's rate and delays, and what lies behind", async () => {
-    const fast = { goodput: 1e9, filled: true, roundTripMicros: 7000 };
+    const fast = { goodput: 1e9, roundTripMicros: 7000 };
     const { goodput, roundTripMicros } = (await estimated(fast, true))!;
     expect(goodput).toBeCloseTo(8e6, -4);
     expect(roundTripMicros).toBe(27_000);
     const slow = { ...fast, goodput: 3e6 };
     expect(await estimated(slow, true)).toEqual({ goodput: 3e6, roundTripMicros: 27_000 });
     // As with a connection on which little was sent, which knows no better.
-    expect((await estimated({ ...slow, filled: false }, true))?.goodput).toBe(goodput);
+    expect((await estimated({ ...slow, goodput: 0 }, true))?.goodput).toBe(goodput);
   });
 });
 

@@ -258,7 +258,7 @@ describe("connections over sockets", () => {
       const idle = { alive: nothing, finish: nothing, credit: nothing, allow: nothing };
       const rest = { ...idle, pause: nothing, resume: nothing, destroy: nothing };
       const lane = (...carriers: Carrier[]): Lane => ({
-        ...{ queued: 0, delivered: 0, busy: false, carriers },
+        ...{ queued: 0, offered: 0, delivered: 0, busy: false, carriers },
         ...{ send: nothing, tell: nothing, listen: nothing, ...rest },
       });
       const control = { name: "a socket", heard: 0 };

@@ -14,6 +14,7 @@ import type { Connection, Listener } from "../../src/world/wire/contract.ts";
 import { dial } from "../../src/world/wire/dial.ts";
 import { Estimator, FIRST_WINDOW } from "../../src/world/wire/estimator.ts";
 import { At, HEAD_BYTES, PIECE_BYTES, SHARED_PIECE_BYTES } from "../../src/world/wire/frame.ts";
+import { Goodput } from "../../src/world/wire/goodput.ts";
 import { readHello } from "../../src/world/wire/hello.ts";
 import type { LaneParcel } from "../../src/world/wire/lane.ts";
 import { listen } from "../../src/world/wire/listen.ts";
@@ -252,6 +253,53 @@ describe("the estimate of a link", () => {
     expect(estimator.estimate().roundTripMicros).toBe(100);
     for (let n = 0; n < 40; n++) estimator.trip(200);
     expect(estimator.estimate().roundTripMicros).toBe(200);
+  });
+});
+
+describe("the goodput of a link", () => {
+  const TRIP = 100_000;
+  const trip = () => TRIP;
+
+  /** Parcels of these bytes at these times, over a link of a byte a microsecond whose peer speaks of each chunk. */
+  function play(parcels: readonly (readonly [at: number, bytes: number])[], chunk = 10_000) {
+    const goodput = new Goodput();
+    const words: { readonly at: number; readonly come: () => void }[] = [];
+    let [end, free] = [0, 0];
+    for (const [at, bytes] of parcels) {
+      for (let begun = 0; begun < bytes; begun += chunk) {
+        free = Math.max(free, at) + Math.min(chunk, bytes - begun);
+        const [come, had] = [free + TRIP, end + Math.min(begun + chunk, bytes)];
+        words.push({ at: come, come: () => goodput.delivered(come, had, trip) });
+      }
+      end += bytes;
+      const total = end;
+      words.push({ at, come: () => goodput.sent(at, total) });
+    }
+    for (const { come } of words.sort((a, b) => a.at - b.at)) come();
+    return goodput.rate;
+  }
+
+  test("is its rate, for bursts and for a sender that always has more", () => {
+    expect(play([[0, 1_000_000]])).toBe(8e6);
+    const bursts = [0, 1, 2, 3].map((n) => [n * SECOND, 200_000] as const);
+    expect(play(bursts)).toBe(8e6);
+    const always = Array.from({ length: 100 }, (_, n) => [n * 10_000, 20_000] as const);
+    expect(play(always)).toBe(8e6);
+  });
+
+  test("is not known from a sender of little, however often it sends", () => {
+    const little = Array.from({ length: 100 }, (_, n) => [n * 30_000, 10_000] as const);
+    expect(play(little)).toBeUndefined();
+    expect(
+      play(Array.from({ length: 9 }, (_, n) => [n * SECOND, 10_000] as const)),
+    ).toBeUndefined();
+  });
+
+  test("is not known before a round trip is", () => {
+    const goodput = new Goodput();
+    goodput.sent(0, 100_000);
+    for (const n of [1, 2, 3]) goodput.delivered(n * SECOND, n * 1000, () => 0);
+    expect(goodput.rate).toBeUndefined();
   });
 });
 

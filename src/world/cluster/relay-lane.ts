@@ -56,6 +56,7 @@ export class RelayLane implements Lane {
   #queued = 0;
   #unacknowledged = 0;
   #sent = 0;
+  #offered = 0;
   #delivered: Credit = { came: 0, taken: 0 };
   #window = WINDOW_BYTES;
   readonly #early = new Map<number, Uint8Array>();
@@ -94,6 +95,9 @@ export class RelayLane implements Lane {
   get finished(): boolean {
     return this.#finished;
   }
+  get offered(): Bytes {
+    return this.#offered;
+  }
   get delivered(): Bytes {
     return this.#delivered.came;
   }
@@ -108,6 +112,7 @@ export class RelayLane implements Lane {
     const outgoing = this.#writer.begin(parcel, false);
     this.#parcels.push(outgoing);
     this.#queued += outgoing.wireBytes;
+    this.#offered += outgoing.wireBytes;
     this.#pumpSoon();
   }
   tell(message: LaneParcel): void {

@@ -229,7 +229,7 @@ export class LocalNetwork {
 
   #measured({ from, to, link }: Flow): PathEstimate {
     const wire = this.#connections.get(to.host)?.estimate();
-    const real = wire?.filled ? wire.goodput : undefined;
+    const real = wire?.goodput || undefined;
     const trip = wire?.roundTripMicros || undefined;
     if (!link) return { goodput: real, roundTripMicros: trip };
     const { topology } = this.#options;

@@ -12,6 +12,7 @@ import { realTimers, type Timers } from "../bus/timers.ts";
 import type { Connection, Estimate, Parcel } from "./contract.ts";
 import { peerGone, queueFull } from "./errors.ts";
 import { Estimator } from "./estimator.ts";
+import { Goodput } from "./goodput.ts";
 import type { Carrier, Credit, Lane, LaneParcel } from "./lane.ts";
 import type { Limits } from "./options.ts";
 import { CREDIT, internal, PING, PONG } from "./words.ts";
@@ -34,6 +35,7 @@ export class LaneConnection implements Connection {
   readonly #changed = new Condition();
   readonly #settle: (error: PangaeaError | undefined) => void;
   readonly #estimator = new Estimator();
+  readonly #goodput = new Goodput();
   /** Lanes whose peer has said goodbye, and those that have nothing more to do. */
   readonly #goodbyes = new Set<Lane>();
   readonly #over = new Set<Lane>();
@@ -94,6 +96,7 @@ export class LaneConnection implements Connection {
       this.#estimator.resume(this.#timers.now(), lane.delivered);
     }
     lane.send(parcel);
+    if (parcel.queue === "bulk") this.#goodput.sent(this.#timers.now(), lane.offered);
   }
 
   backlog(): Bytes {
@@ -101,7 +104,8 @@ export class LaneConnection implements Connection {
   }
 
   estimate(): Estimate {
-    return this.#estimator.estimate();
+    const { roundTripMicros } = this.#estimator.estimate();
+    return { goodput: this.#goodput.rate ?? 0, roundTripMicros };
   }
 
   async drained(bytes: Bytes, scope: Scope): Promise<void> {
@@ -211,6 +215,7 @@ export class LaneConnection implements Connection {
     const { bulk } = this.#lanes;
     const now = this.#timers.now();
     this.#progressAt = now;
+    this.#goodput.delivered(now, bulk.delivered, () => this.#estimator.estimate().roundTripMicros);
     if (this.#estimator.delivered(now, bulk.delivered, bulk.busy))
       bulk.allow(this.#estimator.window());
     this.#wasIdle = bulk.queued === 0;

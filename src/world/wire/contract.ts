@@ -24,8 +24,6 @@ export interface Parcel {
 export interface Estimate {
   /** Bulk that gets there when there is enough of it; 0 before any was measured. */
   readonly goodput: BitsPerSecond;
-  /** Whether there ever was enough of it: until then the goodput says what was sent, not what the way takes. */
-  readonly filled: boolean;
   /** The shortest round trip of late, there and back on the control queue; 0 before the first. */
   readonly roundTripMicros: Micros;
 }

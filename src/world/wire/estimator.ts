@@ -3,7 +3,8 @@
  * best goodput of late, and the window that follows. As in BBR (Cardwell et al., "BBR: Congestion-Based Congestion
  * Control", ACM Queue 2016): goodput is the largest but one of the last rounds, a round in which there was not enough to send
  * only counts when it was better than that, and the window is two bandwidth-delay products. So it doubles each round
- * while it is what limits, and rests where the link does.
+ * while it is what limits, and rests where the link does. Of a sender of little this goodput says what was sent; what the
+ * way would take is measured beside it, in goodput.ts.
  */
 import type { Bytes, Micros } from "../../core/units.ts";
 import type { Estimate } from "./contract.ts";
@@ -60,8 +61,7 @@ export class Estimator {
   }
 
   estimate(): Estimate {
-    const goodput = Math.round(this.#best * 8e6);
-    return { goodput, filled: this.#full, roundTripMicros: this.#trip };
+    return { goodput: Math.round(this.#best * 8e6), roundTripMicros: this.#trip };
   }
 
   /** How many bytes should be under way. */

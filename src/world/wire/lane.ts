@@ -45,7 +45,8 @@ export interface Lane {
   finish(): void;
   /** Bytes that wait here or were given to the system and not yet taken. */
   readonly queued: Bytes;
-  /** Bytes that the peer has said it has. */
+  /** Bytes of all parcels so far, and those of them that the peer has said it has. */
+  readonly offered: Bytes;
   readonly delivered: Bytes;
   /** Whether parcels wait for their turn now. */
   readonly busy: boolean;

@@ -50,6 +50,7 @@ export class PortLane implements Lane, Carrier {
   #inPort = 0;
   #taken = 0;
   #heard = 0;
+  #offered = 0;
   #delivered = 0;
   #scheduled = false;
   #copying = false;
@@ -66,6 +67,9 @@ export class PortLane implements Lane, Carrier {
   }
   get heard(): number {
     return this.#heard;
+  }
+  get offered(): Bytes {
+    return this.#offered;
   }
   get delivered(): Bytes {
     return this.#delivered;
@@ -103,6 +107,7 @@ export class PortLane implements Lane, Carrier {
     }
     this.#waiting.push({ parcel, internal, bytes });
     this.#queued += bytes;
+    this.#offered += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {

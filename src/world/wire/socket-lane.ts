@@ -62,6 +62,7 @@ export class SocketLane implements Lane {
   #first = 0;
   /** Bytes of frames given to the system, and those that the peer has. */
   #sent = 0;
+  #offered = 0;
   #delivered: Credit = { came: 0, taken: 0 };
   #window = Number.POSITIVE_INFINITY;
   /** What the peer was told. */
@@ -106,6 +107,9 @@ export class SocketLane implements Lane {
     for (const stream of this.carriers) queued += stream.queued;
     return queued;
   }
+  get offered(): Bytes {
+    return this.#offered;
+  }
   get delivered(): Bytes {
     return this.#delivered.came;
   }
@@ -122,6 +126,7 @@ export class SocketLane implements Lane {
     const outgoing = this.#writer.begin(parcel, false);
     this.#queue.push(outgoing);
     this.#queued += outgoing.wireBytes;
+    this.#offered += outgoing.wireBytes;
     if (this.#scheduled) return;
     // What is sent in one turn leaves together.
     this.#scheduled = true;
