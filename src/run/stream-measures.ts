@@ -34,7 +34,7 @@ export const CAUSE = 100;
 const SHORTEST = 2 * WINDOW;
 
 export interface StreamMeasures {
-  /** Of all sites. */
+  /** Of all sites, those that were predicted and told of. */
   readonly batches: number;
   readonly error: number;
   /** Over the first `AFTER` batches after each shift; null without shifts. */
@@ -140,7 +140,7 @@ export function measureStreams({ sites, centreFlops }: StreamsView): StreamMeasu
     );
     return noticed ? [noticed.batch - from] : [];
   });
-  const batches = sum(all.map((site) => site.examples.length));
+  const batches = sum(all.map(({ examples }) => examples.filter((count) => count > 0).length));
   const trained = [...all.map((site) => site.trainFlops), ...centreFlops.values()].filter(
     (flops) => flops > 0,
   );

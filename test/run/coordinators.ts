@@ -1,8 +1,13 @@
-/** A coordinator in a process of its own, which is killed in the middle of its run. */
+/** A coordinator in a process of its own, which is killed in the middle of its run, and whoever goes on with the run. */
 import { spawn } from "node:child_process";
+import type { RunEvent } from "../../src/core/events.ts";
+import type { RunHost } from "../../src/run/host.ts";
+import { resumeRun, takeAbandoned } from "../../src/run/live-cluster.ts";
 import type { RunSpec } from "../../src/run/spec.ts";
 import type { ClusterAccess } from "../../src/world/cluster/access.ts";
 import { ROOT } from "../house/source.ts";
+import type { Executed } from "../sync/real.ts";
+import { type Agents, access } from "./agents.ts";
 
 /** Kills it when the run has been judged once, or tells of batch 20 of a stream. @returns the run's name */
 export async function killedCoordinator(
@@ -39,4 +44,41 @@ export async function killedCoordinator(
   driver.kill("SIGKILL");
   await gone;
   return /cluster world, run ([\w-]+)/.exec(said)?.[1] ?? "";
+}
+
+export interface Resumed extends Executed {
+  /** Of the run, and for whoever wants to lead it. */
+  readonly place: Parameters<typeof takeAbandoned>[0];
+  readonly host: RunHost;
+}
+
+export interface ResumeOptions {
+  /** While nobody leads the run. */
+  readonly leaderless?: () => void;
+  /** @param end interrupts the run */
+  readonly onEvent?: (event: RunEvent, end: () => void) => void;
+}
+
+/** The run's coordinator is killed in the middle; it is led from here to its end. */
+export async function resumed(
+  spec: RunSpec,
+  { server }: Agents,
+  { leaderless, onEvent }: ResumeOptions = {},
+): Promise<Resumed> {
+  const run = await killedCoordinator(spec, access);
+  leaderless?.();
+  const events: RunEvent[] = [];
+  const controller = new AbortController();
+  const host: RunHost = {
+    ...{ roots: [""], threads: 0, cluster: access, signal: controller.signal },
+    exists: async () => false,
+    readFile: async () => new Uint8Array(0),
+    onEvent: (event) => {
+      events.push(event);
+      onEvent?.(event, () => controller.abort());
+    },
+  };
+  const place = { run, nats: [server.url], domain: undefined };
+  const { spec: found, taken } = await takeAbandoned(place, host);
+  return { events, outcome: await resumeRun(found, taken, host), place, host };
 }
