@@ -10,7 +10,7 @@ import { type RelayOptions, relay } from "../../src/world/cluster/relay.ts";
 import type { Connection } from "../../src/world/wire/contract.ts";
 import { bytes, codeOf } from "./bus-contract.ts";
 import { type NatsServer, natsOptions, startNats } from "./nats-server.ts";
-import { VirtualTimers } from "./virtual-timers.ts";
+import { turn, VirtualTimers } from "./virtual-timers.ts";
 import { collect } from "./wire-contract.ts";
 import { parcel } from "./wire-parcel.ts";
 
@@ -105,6 +105,32 @@ describe("a relayed connection", () => {
     left.send(parcel("control", { n: 1 }));
     await timers.advance(SECOND);
     expect((await got)[0]?.header).toEqual({ n: 1 });
+  });
+
+  test("whose goodbyes come in one turn is answered before this end lets go", async () => {
+    const { timers, broker, join, pass } = home();
+    // What a socket brings at once is handled without a turn between.
+    let held: (() => void)[] | undefined;
+    const two = broker.connect("right");
+    const serve = two.serve.bind(two);
+    two.serve = (subject, handler) =>
+      serve(subject, (data, asked) => {
+        if (!held) return handler(data, asked);
+        return new Promise((resolve) => held?.push(() => resolve(handler(data, asked))));
+      });
+    const one = broker.connect("left");
+    const joining = Promise.all([join(one, "left", "right"), join(two, "right", "left")]);
+    const [left] = await pass(joining);
+    await timers.advance(SECOND);
+    held = [];
+    const closed = left.close().then(() => timers.now());
+    await turn();
+    expect(held.length).toBe(2);
+    const together = held.splice(0);
+    held = undefined;
+    for (const handle of together) handle();
+    const at = timers.now();
+    expect(await pass(closed)).toBe(at);
   });
 
   test.each([

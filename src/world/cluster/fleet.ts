@@ -181,7 +181,7 @@ export class ClusterFleet implements Fleet {
     }
     hand.ended.then(
       () => {
-        if (!this.#closed) this.#search(host);
+        if (!this.#closed && !this.stopping) this.#search(host);
       },
       () => {},
     );

@@ -123,9 +123,10 @@ export class RelayLane implements Lane {
   }
   /** The carrier gives signs of life itself. */
   alive(): void {}
+  /** The goodbye counts as queued at once: both of the peer's may come in this turn, and end the connection. */
   finish(): void {
     this.#finishing = true;
-    this.#pumpSoon();
+    this.#pump();
   }
 
   credit(credit: Credit): void {
