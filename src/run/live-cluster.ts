@@ -1,5 +1,5 @@
 /** A run on a cluster's agents, coordinated from here: from its start, or after another coordinator has gone. */
-import { InputError } from "../core/errors.ts";
+import { InputError, PangaeaError } from "../core/errors.ts";
 import type { Facts } from "../data/own/contract.ts";
 import type { Programs } from "../sync/programs.ts";
 import { type ClusterAccess, DEFAULT_NATS } from "../world/cluster/access.ts";
@@ -70,10 +70,30 @@ function starter(
   const [data] = host.roots;
   return async (run, scope) => {
     const wanted = agentsOf(run, nodes, place, { ...reach, data });
-    const placed = await placer.place(wanted, scope);
-    return () => placed.cancel();
+    const { placements, cancel } = await placer.place(wanted, scope);
+    let back = false;
+    const failed = new Promise<Error>((resolve) => {
+      for (const { name, where, ended } of placements)
+        ended.then(
+          ({ how, lastLines }) => {
+            if (back || scope.cancelled || how === ENDED_WELL) return;
+            const message = `the agent ${name} (${where}) ended: ${how}`;
+            const said = lastLines.map((line) => `\n  ${line}`).join("");
+            const fix = "see its last lines";
+            resolve(new PangaeaError("PLACEMENT_FAILED", message + said, { fix }));
+          },
+          () => {},
+        );
+    });
+    const takeBack = (): Promise<void> => {
+      back = true;
+      return cancel();
+    };
+    return { failed, takeBack };
   };
 }
+
+const ENDED_WELL = "exit code 0";
 
 function placeOf(
   host: RunHost,

@@ -63,9 +63,16 @@ const remote = object({
   tls: object({ cert_file: text(/^\//), key_file: text(/^\//), ca_file: text(/^\//) }),
 });
 
+/** As the strictest of the pod security standards wants it, which the namespace enforces. */
+const unprivileged = object({
+  "allowPrivilegeEscalation!": yes,
+  "capabilities!": object({ "drop!": list(among("ALL"), 1) }),
+});
+
 export const CHART: Schema = object({
   tlsCA: object({ "enabled!": yes, secretName: text(), key: text() }),
   config: object({
+    serverNamePrefix: text(/^[\w-]+-$/),
     cluster: object({ "enabled!": yes, replicas: integer(3) }),
     jetstream: object({
       "enabled!": yes,
@@ -90,6 +97,24 @@ export const CHART: Schema = object({
     ports: map(object({ "enabled!": yes })),
   }),
   container: object({
-    merge: object({ resources: object({ requests: map(text()), limits: map(text()) }) }),
+    merge: object({
+      resources: object({ requests: map(text()), limits: map(text()) }),
+      "securityContext!": unprivileged,
+    }),
   }),
+  "reloader!": object({ "merge!": object({ "securityContext!": unprivileged }) }),
+  "podTemplate!": object({
+    "merge!": object({
+      "spec!": object({
+        "securityContext!": object({
+          "runAsNonRoot!": yes,
+          "runAsUser!": integer(1),
+          runAsGroup: integer(1),
+          "fsGroup!": integer(1),
+          "seccompProfile!": object({ "type!": among("RuntimeDefault") }),
+        }),
+      }),
+    }),
+  }),
+  natsBox: object({ "enabled!": yes }),
 });

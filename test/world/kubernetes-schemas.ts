@@ -150,6 +150,7 @@ const podSpec = (restart: readonly string[], claims: boolean): Schema =>
       serviceAccountName: text(SUBDOMAIN),
       automountServiceAccountToken: yes,
       imagePullSecrets: list(object({ "name!": text(SUBDOMAIN) })),
+      subdomain: text(LABEL),
       terminationGracePeriodSeconds: integer(0),
       securityContext: object({
         runAsNonRoot: yes,

@@ -36,6 +36,15 @@ export class FakeKubernetes {
   readonly made: unknown[] = [];
   readonly requests: string[] = [];
   readonly logs = new Map<string, string>();
+  /** Why no pods are made: a quota, or a policy of the namespace. */
+  forbidden: string | undefined;
+  /** Warnings by the name of what they are about. Pods' names end at random, as here. */
+  readonly warnings = new Map<
+    string,
+    readonly { readonly reason: string; readonly message: string }[]
+  >();
+  /** Pods stay when they are deleted, as those of a node that does not answer do. */
+  deaf = false;
   nodes: object[] | undefined;
   jobSets = false;
   /** Drops what an old server does not know. */
@@ -181,6 +190,16 @@ export class FakeKubernetes {
       this.#watches.add(response);
       return undefined;
     }
+    const about = /events\?fieldSelector=involvedObject\.name%3D([^%]+)%2Ctype%3DWarning$/.exec(
+      line,
+    );
+    if (about) {
+      const items = (this.warnings.get(about[1] ?? "") ?? []).map((warning, i) => ({
+        ...warning,
+        metadata: { resourceVersion: String(i + 9) },
+      }));
+      return reply(200, { items });
+    }
     if (line.startsWith("POST ")) return this.#make(line, text);
     if (line.startsWith("DELETE ")) return this.#remove(line, text);
     return reply(404, { message: `no route ${line}` });
@@ -203,7 +222,13 @@ export class FakeKubernetes {
     return reply(201, object);
   }
 
-  #makePods(job: string, { spec }: JobLike): void {
+  #makePods(job: string, { metadata: own, spec }: JobLike): void {
+    if (this.forbidden !== undefined) {
+      const pod = `${own.name}-0-${String(++this.#version)}`;
+      const message = `Error creating: pods "${pod}" is forbidden: ${this.forbidden}`;
+      this.warnings.set(own.name, [{ reason: "FailedCreate", message }]);
+      return;
+    }
     for (let i = 0; i < spec.completions; i++) {
       const name = `${job}-${i}`;
       const { labels } = spec.template.metadata;
@@ -220,6 +245,7 @@ export class FakeKubernetes {
     this.made.splice(at, 1);
     // Without propagation a Job's pods would stay.
     if (propagationPolicy === undefined) return reply(200, {});
+    if (this.deaf) return reply(200, {});
     for (const [pod, object] of [...this.#pods].filter(([pod]) => pod.startsWith(name))) {
       this.#pods.delete(pod);
       this.#tell("DELETED", object);

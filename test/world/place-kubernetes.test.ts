@@ -4,7 +4,11 @@ import { InputError } from "../../src/core/errors.ts";
 import { Scope } from "../../src/core/scope.ts";
 import { SECOND } from "../../src/core/units.ts";
 import { realTimers } from "../../src/world/bus/timers.ts";
-import type { PlacedProcess, WaitingNote } from "../../src/world/cluster/place/contract.ts";
+import {
+  OWN_HOST,
+  type PlacedProcess,
+  type WaitingNote,
+} from "../../src/world/cluster/place/contract.ts";
 import {
   type KubernetesOptions,
   kubernetesPlacer,
@@ -91,6 +95,63 @@ describe("manifests", () => {
     ]);
   });
 
+  test("what a shell or Kubernetes would replace stays as it is", () => {
+    const odd = { ...ALL[0]!, command: ["echo", "$(HOME)", "$$", "it's $X"], env: { A: "$(B)" } };
+    expect(jobOf("r", groupsOf([odd])[0]!, options)).toMatchObject({
+      spec: {
+        template: {
+          spec: {
+            containers: [
+              {
+                command: ["echo", "$$(HOME)", "$$$$", "it's $$X"],
+                env: [{ name: "A", value: "$$(B)" }],
+              },
+            ],
+          },
+        },
+      },
+    });
+  });
+
+  test("a pod is told the name that its Service gives it", () => {
+    const named = ALL.map((one) => ({ ...one, env: {}, command: ["x", `${OWN_HOST}:7400`] }));
+    const [group] = groupsOf(named);
+    const inNamespace = { ...options, namespace: "training", service: "peers" };
+    const text = JSON.stringify(jobOf("r", group!, inNamespace));
+    expect(text).toContain('"subdomain":"peers"');
+    expect(text).toContain("0) exec x r-g0-0.peers.training.svc:7400 ;;");
+    expect(text).toContain("1) exec x r-g0-1.peers.training.svc:7400 ;;");
+    const set = JSON.stringify(jobSetOf("r", [group!], inNamespace));
+    expect(set).toContain("1) exec x r-g0-0-1.peers.training.svc:7400 ;;");
+    expect(set).toContain('"subdomain":"peers"');
+  });
+
+  test("pods keep to the restricted standard, and read secrets whoever their user is", () => {
+    const [group] = groupsOf(ALL);
+    expect(jobOf("r", group!, options)).toMatchObject({
+      spec: {
+        template: {
+          spec: {
+            securityContext: {
+              runAsNonRoot: true,
+              fsGroup: 1000,
+              seccompProfile: { type: "RuntimeDefault" },
+            },
+            containers: [
+              {
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  capabilities: { drop: ["ALL"] },
+                },
+              },
+            ],
+            volumes: [{ secret: { defaultMode: 0o440 } }, {}, {}],
+          },
+        },
+      },
+    });
+  });
+
   test("GPUs, capacity and labels separate groups and reach the pod", () => {
     const large = { ...ALL[1]!, gpus: 2, cores: 4 };
     const split = groupsOf([ALL[0]!, large]);
@@ -147,6 +208,8 @@ describe("placing", () => {
         message,
       };
       api.play("g0/1", { phase: "Pending", conditions: [unscheduled] });
+      api.play("g0/1", { phase: "Pending" });
+      api.play("g0/1", { phase: "Pending", conditions: [unscheduled] });
       api.play("g0/0", RUNNING);
       api.play("g0/1", RUNNING);
       api.play("g1/0", RUNNING);
@@ -163,7 +226,7 @@ describe("placing", () => {
     });
     expect([api.made, api.podCount]).toEqual([[], 0]);
     const why = "Unschedulable: 0/3 nodes are available";
-    expect(notes).toContainEqual({ name: "o-1", why });
+    expect(notes.filter((note) => note.why !== "Pending")).toEqual([{ name: "o-1", why }]);
   });
 
   test("when all have ended, what was made is taken away; last lines come from the log", async () => {
@@ -178,6 +241,55 @@ describe("placing", () => {
       await scope.join();
       expect(api.made).toEqual([]);
     });
+  });
+
+  test("pods that are never made, or do not get on, wait with the reason that events tell", async () => {
+    api.forbidden = "exceeded quota: pods=3";
+    const notes: WaitingNote[] = [];
+    let told: () => void = () => {};
+    const heard = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const waiting = (note: WaitingNote): void => {
+      notes.push(note);
+      if (/FailedMount|quota/.test(note.why)) told();
+    };
+    const error = await failure(
+      Scope.run(async (scope) => {
+        const placing = placer({ waiting }).place(ALL.slice(2), scope);
+        placing.catch(() => {});
+        await heard;
+        scope.cancel("enough");
+        await placing;
+      }),
+    );
+    expect(error.code).toBe("CANCELLED");
+    const why = "FailedCreate: Error creating: its pod is forbidden: exceeded quota: pods=3";
+    expect(notes).toEqual([{ name: "i-0", why }]);
+  });
+
+  test("a pod that stays, as its node does not answer, is named and no longer waited for", async () => {
+    api.deaf = true;
+    const { now, after } = hasty();
+    const timers = {
+      now,
+      after: (micros: number, action: () => void) =>
+        after(micros === 65 * SECOND ? 1 : micros, action),
+    };
+    const error = await failure(
+      Scope.run(async (scope) => {
+        const placing = placer({ timers, graceSeconds: 5 }).place(ALL.slice(2), scope);
+        await api.asked(/watch=1/);
+        api.playAll(RUNNING);
+        const placed = await placing;
+        await placed.cancel();
+      }),
+    );
+    expect(error.code).toBe("PLACEMENT_LEFT");
+    expect(error.message).toMatch(/^could not be ended: i-0 \(pod pangaea-\w+-g0-0 in training\)$/);
+    expect(String(error.cause)).toMatch(
+      /its pod pangaea-\w+-g0-0-0 is still there: its node may not answer/,
+    );
   });
 
   test("one that ends before all run takes all back", async () => {

@@ -35,8 +35,15 @@ export interface LeadOptions extends Place {
   readonly waitMicros: Micros;
   /** Without a renewal for so long, another may lead the run. */
   readonly leaseMicros: Micros;
-  /** Starts the agents of the run, where they are not there; the answer takes them back. */
-  readonly place?: ((run: string, scope: Scope) => Promise<() => Promise<void>>) | undefined;
+  /** Starts the agents of the run, where they are not there. */
+  readonly place?: ((run: string, scope: Scope) => Promise<PlacedAgents>) | undefined;
+}
+
+/** Agents that were started for a run. */
+export interface PlacedAgents {
+  /** Settles when one of them fails, with how it ended and its last lines. */
+  readonly failed: Promise<Error>;
+  takeBack(): Promise<void>;
 }
 
 /** A run that this process leads. */
@@ -147,7 +154,7 @@ class Leading {
   #lease: Lease | undefined;
   #records: RunRecords | undefined;
   #fleet: ClusterFleet | undefined;
-  #takeBack: () => Promise<void> = async () => {};
+  #placed: PlacedAgents | undefined;
   /** Another is to go on with the run. */
   #left = false;
   #closing: Promise<void> | undefined;
@@ -192,7 +199,7 @@ class Leading {
   }
 
   async place(start: NonNullable<LeadOptions["place"]>): Promise<void> {
-    this.#takeBack = await start(this.#run, this.#scope);
+    this.#placed = await start(this.#run, this.#scope);
   }
 
   async write(record: RunRecord): Promise<RunRecords> {
@@ -224,12 +231,22 @@ class Leading {
   async muster(wanted: Wanted, options: LeadOptions): Promise<Crew> {
     const { waitMicros, signal, tell } = options;
     const fleet = this.#fleet!;
+    // One that was started for this run and has ended is not waited for.
+    const failed = new AbortController();
+    let fail = (error: Error): void => failed.abort(error);
+    this.#placed?.failed.then(
+      (error) => fail(error),
+      () => {},
+    );
     const crew = await this.#roster!.muster(
       wanted,
       (agent) => fleet.reserve(agent),
       (agent) => fleet.release(agent),
-      { deadline: waitMicros, signal, tell },
-    );
+      { deadline: waitMicros, signal: AbortSignal.any([signal, failed.signal]), tell },
+    ).catch((error: unknown) => {
+      throw failed.signal.aborted ? failed.signal.reason : error;
+    });
+    fail = ({ message }) => tell(message);
     fleet.take(crew, wanted);
     return crew;
   }
@@ -264,7 +281,7 @@ class Leading {
 
   async #close(): Promise<void> {
     this.#place.signal.removeEventListener("abort", this.#interrupt);
-    await this.#takeBack();
+    await this.#placed?.takeBack();
     this.#scope.cancel("the run is over");
     this.#roster?.close();
     await this.#lease?.release().catch(() => {});

@@ -31,6 +31,8 @@ export const PlaceSpec = z.discriminatedUnion("kind", [
     ...Placed,
     /** Of the pods; its program is `pangaea`. Must be given, here or by `--image`. */
     image: z.string().optional(),
+    /** The headless Service by whose names the pods reach each other. */
+    service: z.string().default("pangaea-nodes"),
     serviceAccount: z.string().optional(),
     imagePullSecrets: z.array(z.string()).optional(),
     /** What agents read there: keys, certificates, data. */

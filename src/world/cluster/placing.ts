@@ -5,9 +5,10 @@ import { InputError } from "../../core/errors.ts";
 import type { NodeInfo } from "../contract.ts";
 import type { ClusterAccess } from "./access.ts";
 import { FOR_RUN } from "./coordinator.ts";
-import type { PlacedProcess, Placer, WaitingNote } from "./place/contract.ts";
+import { OWN_HOST, type PlacedProcess, type Placer, type WaitingNote } from "./place/contract.ts";
 import { kubeAccess } from "./place/kubernetes/access.ts";
 import { kubernetesPlacer } from "./place/kubernetes/kubernetes.ts";
+import { TENSOR_PORT } from "./place/kubernetes/manifest.ts";
 import { processesPlacer } from "./place/processes.ts";
 import { rayPlacer } from "./place/ray.ts";
 import { slurmPlacer } from "./place/slurm/slurm.ts";
@@ -69,6 +70,10 @@ export function agentsOf(
       ...(domain === undefined ? [] : ["--domain", domain]),
       ...(here ? (access.flags ?? []) : []),
       ...(here && data !== undefined ? ["--data", data] : []),
+      // Each pod has an address of its own, and the others dial it by its name.
+      ...(place.kind === "kubernetes"
+        ? ["--listen", `0.0.0.0:${TENSOR_PORT}`, "--advertise", `${OWN_HOST}:${TENSOR_PORT}`]
+        : []),
       ...place.args,
     ],
     env: {},

@@ -9,6 +9,9 @@ import type { Bytes } from "../../../core/units.ts";
 export const PLACER_KINDS = ["processes", "slurm", "kubernetes", "ray"] as const;
 export type PlacerKind = (typeof PLACER_KINDS)[number];
 
+/** Stands in a command for the name by which others reach the process, where only its placer knows that. */
+export const OWN_HOST = "{host}";
+
 /** One process that is wanted. */
 export interface PlacedProcess {
   /** Unique in its run; letters, digits and hyphens: "oregon-worker-0". */

@@ -15,7 +15,10 @@ import { HttpClient } from "../http.ts";
 import { unmetByMachines } from "../machines.ts";
 import type { KubeAccess } from "./access.ts";
 import {
+  GRACE_SECONDS,
+  type Group,
   groupsOf,
+  jobName,
   jobOf,
   jobSetOf,
   type KubeObject,
@@ -25,7 +28,7 @@ import {
 import { type KubeNode, machineOf } from "./nodes.ts";
 import { Seats } from "./seats.ts";
 
-export interface KubernetesOptions extends PodOptions {
+export interface KubernetesOptions extends Omit<PodOptions, "namespace"> {
   readonly access: KubeAccess;
   /** Whether a JobSet is made where its API is found; "auto" by default. */
   readonly jobSet?: "auto" | "never" | undefined;
@@ -34,6 +37,9 @@ export interface KubernetesOptions extends PodOptions {
   readonly patience?: Micros | undefined;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
 }
+
+/** Beyond the grace that pods have: for the API server, and for the pods' nodes to say that they are gone. */
+const FAREWELL_SECONDS = 60;
 
 export function kubernetesPlacer(options: KubernetesOptions): Placer {
   return {
@@ -48,6 +54,7 @@ async function place(
   options: KubernetesOptions,
 ): Promise<Placed> {
   const { access, timers = realTimers(), patience = 300 * SECOND, waiting } = options;
+  const { graceSeconds = GRACE_SECONDS } = options;
   const { address, namespace, token, ca, cert, key, servername } = access;
   const who = `Kubernetes at ${address}`;
   const headers = (): Readonly<Record<string, string>> =>
@@ -57,11 +64,17 @@ async function place(
   await checkNodes(http, processes, options.gpuResource ?? "nvidia.com/gpu");
   const run = `pangaea-${randomBytes(5).toString("hex")}`;
   const groups = groupsOf(processes);
-  const objects = (await wantsJobSet(http, options))
-    ? [jobSetOf(run, groups, options)]
-    : groups.map((group) => jobOf(run, group, options));
+  const pods = { ...options, namespace, graceSeconds };
+  const together = await wantsJobSet(http, options);
+  const objects = together
+    ? [jobSetOf(run, groups, pods)]
+    : groups.map((group) => jobOf(run, group, pods));
   const remove = (): Promise<void> => removeAll(http, namespace, objects);
-  const seats = new Seats(http, namespace, groups, { timers, patience, waiting });
+  const nameOf = (group: Group): string => `${jobName(run, group)}${together ? "-0" : ""}`;
+  const farewell = (graceSeconds + FAREWELL_SECONDS) * SECOND;
+  const seats = new Seats(http, namespace, groups, nameOf, {
+    ...{ timers, patience, farewell, waiting },
+  });
   let following: Promise<void> | undefined;
   try {
     for (const object of objects) {

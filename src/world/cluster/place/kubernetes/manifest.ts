@@ -2,7 +2,7 @@
  * Processes as Kubernetes has them: those of a site that ask for the same are one Indexed Job, a pod each. Where the
  * JobSet API is found, one JobSet holds all Jobs of a run, so that they are made, admitted and deleted together.
  */
-import type { PlacedProcess } from "../contract.ts";
+import { OWN_HOST, type PlacedProcess } from "../contract.ts";
 import { shellWords } from "../quote.ts";
 
 /** What is put into every pod. Secrets and claims are named, never given. */
@@ -13,13 +13,17 @@ export interface Mount {
 }
 
 export interface PodOptions {
+  /** Its user is a number, and not 0. */
   readonly image: string;
+  readonly namespace?: string | undefined;
+  /** The headless Service by which pods know each other; that of deploy/kubernetes by default. */
+  readonly service?: string | undefined;
   readonly mounts?: readonly Mount[] | undefined;
   readonly serviceAccount?: string | undefined;
   readonly imagePullSecrets?: readonly string[] | undefined;
   /** The resource that a GPU is; "nvidia.com/gpu" by default. */
   readonly gpuResource?: string | undefined;
-  /** From SIGTERM to SIGKILL; 30 by default. */
+  /** From SIGTERM to SIGKILL; GRACE_SECONDS by default. */
   readonly graceSeconds?: number | undefined;
 }
 
@@ -33,6 +37,12 @@ export interface Group {
 export const RUN_LABEL = "app.kubernetes.io/part-of";
 export const GROUP_LABEL = "pangaea.dev/group";
 export const CONTAINER = "node";
+const SERVICE = "pangaea-nodes";
+/** Of the agents' connections among each other. */
+export const TENSOR_PORT = 7400;
+/** The group that mounted secrets and claims belong to, whatever the image's user is. */
+const FILE_GROUP = 1000;
+export const GRACE_SECONDS = 30;
 /** Of Jobs that nobody deleted, because their coordinator died. */
 const FORGOTTEN_SECONDS = 3_600;
 
@@ -63,8 +73,22 @@ const labelsOf = (run: string, { name, processes }: Group): Readonly<Record<stri
   "pangaea.dev/site": labelValue(processes[0]?.site ?? ""),
 });
 
-/** What is the same for all pods of a group is the pod's; the rest is chosen by the pod's index. */
-function commandOf({ processes }: Group): {
+/** As Kubernetes takes it for what it is: `$(NAME)` would be replaced, and `$$` is one dollar. */
+const literal = (text: string): string => text.replaceAll("$", "$$$$");
+
+/** The name that pods of a Job have in a Service, by their index; the Service's certificates name all of them. */
+const hostOf = (job: string, index: number, { service = SERVICE, namespace }: PodOptions): string =>
+  `${job}-${index}.${service}.${namespace ?? "default"}.svc`;
+
+/**
+ * What is the same for all pods of a group is the pod's; the rest is chosen by the pod's index.
+ * @param job by its name, pods know theirs
+ */
+function commandOf(
+  job: string,
+  { processes }: Group,
+  options: PodOptions,
+): {
   readonly command: readonly string[];
   readonly env: readonly { readonly name: string; readonly value: string }[];
 } {
@@ -72,12 +96,14 @@ function commandOf({ processes }: Group): {
   const shared = Object.entries(first.env).filter(([key, value]) =>
     processes.every(({ env }) => env[key] === value),
   );
-  const env = shared.map(([name, value]) => ({ name, value }));
-  const own = (process: PlacedProcess): readonly string[] => {
+  const env = shared.map(([name, value]) => ({ name, value: literal(value) }));
+  const own = (process: PlacedProcess, index: number): readonly string[] => {
     const keys = new Set(shared.map(([key]) => key));
     const rest = Object.entries(process.env).filter(([key]) => !keys.has(key));
     const words = rest.map(([key, value]) => `${key}=${value}`);
-    return words.length === 0 ? process.command : ["env", ...words, ...process.command];
+    const host = hostOf(job, index, options);
+    const command = process.command.map((word) => word.replaceAll(OWN_HOST, host));
+    return [...(words.length === 0 ? [] : ["env", ...words]), ...command].map(literal);
   };
   const commands = processes.map(own);
   const [one = []] = commands;
@@ -91,13 +117,15 @@ function commandOf({ processes }: Group): {
 
 const volumeOf = ({ kind, name }: Mount, i: number): object => ({
   name: `v${i}`,
-  ...(kind === "secret" ? { secret: { secretName: name, defaultMode: 0o400 } } : {}),
+  ...(kind === "secret" ? { secret: { secretName: name, defaultMode: 0o440 } } : {}),
   ...(kind === "configMap" ? { configMap: { name } } : {}),
   ...(kind === "claim" ? { persistentVolumeClaim: { claimName: name } } : {}),
 });
 
-function podOf(run: string, group: Group, options: PodOptions): object {
-  const { image, mounts = [], serviceAccount, imagePullSecrets, graceSeconds = 30 } = options;
+/** A pod that namespaces with the strictest of the pod security standards take, too. */
+function podOf(run: string, job: string, group: Group, options: PodOptions): object {
+  const { image, mounts = [], serviceAccount, imagePullSecrets, service = SERVICE } = options;
+  const { graceSeconds = GRACE_SECONDS } = options;
   const [{ cores, memoryBytes, gpus = 0, labels }] = group.processes as readonly [PlacedProcess];
   const memory = String(memoryBytes);
   const gpu = gpus > 0 ? { [options.gpuResource ?? "nvidia.com/gpu"]: String(gpus) } : {};
@@ -107,6 +135,12 @@ function podOf(run: string, group: Group, options: PodOptions): object {
       restartPolicy: "Never",
       terminationGracePeriodSeconds: graceSeconds,
       automountServiceAccountToken: false,
+      subdomain: service,
+      securityContext: {
+        runAsNonRoot: true,
+        fsGroup: FILE_GROUP,
+        seccompProfile: { type: "RuntimeDefault" },
+      },
       ...(serviceAccount === undefined ? {} : { serviceAccountName: serviceAccount }),
       ...(imagePullSecrets === undefined
         ? {}
@@ -116,14 +150,15 @@ function podOf(run: string, group: Group, options: PodOptions): object {
         {
           name: CONTAINER,
           image,
-          ...commandOf(group),
+          ...commandOf(job, group, options),
+          ports: [{ name: "tensors", containerPort: TENSOR_PORT }],
           resources: {
             requests: { cpu: String(cores), memory },
             limits: { memory, ...gpu },
           },
           // The last lines of what failed stay with the pod, also when its log is gone.
           terminationMessagePolicy: "FallbackToLogsOnError",
-          securityContext: { allowPrivilegeEscalation: false },
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
           volumeMounts: mounts.map(({ path }, i) => ({
             name: `v${i}`,
             mountPath: path,
@@ -136,8 +171,10 @@ function podOf(run: string, group: Group, options: PodOptions): object {
   };
 }
 
+export const jobName = (run: string, { name }: Group): string => `${run}-${name}`;
+
 /** `spec` of a Job. Each index ends for itself and is not tried again: the coordinator decides who replaces whom. */
-function jobSpec(run: string, group: Group, options: PodOptions): object {
+function jobSpec(run: string, job: string, group: Group, options: PodOptions): object {
   const count = group.processes.length;
   return {
     completionMode: "Indexed",
@@ -146,15 +183,15 @@ function jobSpec(run: string, group: Group, options: PodOptions): object {
     backoffLimitPerIndex: 0,
     podReplacementPolicy: "Failed",
     ttlSecondsAfterFinished: FORGOTTEN_SECONDS,
-    template: podOf(run, group, options),
+    template: podOf(run, job, group, options),
   };
 }
 
 export const jobOf = (run: string, group: Group, options: PodOptions): KubeObject => ({
   apiVersion: "batch/v1",
   kind: "Job",
-  metadata: { name: `${run}-${group.name}`, labels: labelsOf(run, group) },
-  spec: jobSpec(run, group, options),
+  metadata: { name: jobName(run, group), labels: labelsOf(run, group) },
+  spec: jobSpec(run, jobName(run, group), group, options),
 });
 
 export const jobSetOf = (
@@ -171,11 +208,12 @@ export const jobSetOf = (
       replicas: 1,
       template: {
         metadata: { labels: labelsOf(run, group) },
-        spec: jobSpec(run, group, options),
+        // What JobSet calls the first Job of its kind.
+        spec: jobSpec(run, `${jobName(run, group)}-0`, group, options),
       },
     })),
     failurePolicy: { maxRestarts: 0 },
-    network: { enableDNSHostnames: true },
+    network: { enableDNSHostnames: true, subdomain: options.service ?? SERVICE },
     ttlSecondsAfterFinished: FORGOTTEN_SECONDS,
   },
 });

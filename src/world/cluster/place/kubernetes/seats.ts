@@ -1,17 +1,22 @@
 /** Who sits where: the pods of a run, each for one process, and what becomes of them. */
 import { PangaeaError } from "../../../../core/errors.ts";
-import type { Micros } from "../../../../core/units.ts";
+import { type Micros, SECOND } from "../../../../core/units.ts";
 import type { Timers } from "../../../bus/timers.ts";
+import { within } from "../../../bus/wait.ts";
 import type { Started } from "../all-or-none.ts";
 import type { PlacedProcess, PlacementEnd, WaitingNote } from "../contract.ts";
 import type { HttpClient } from "../http.ts";
 import { lastLinesOf } from "../last-lines.ts";
 import { CONTAINER, type Group } from "./manifest.ts";
 import { keptMessage, type Pod, podState, seatOf } from "./pods.ts";
+import { latestWarning } from "./reasons.ts";
 import { PodWatch } from "./watch.ts";
 
 interface Seat {
   readonly process: PlacedProcess;
+  /** Its Job, and its pod once that is there. */
+  readonly job: string;
+  pod: string | undefined;
   readonly running: Promise<void>;
   readonly ended: Promise<PlacementEnd>;
   runs(): void;
@@ -19,15 +24,23 @@ interface Seat {
   /** The pod whose end is being told. */
   ending: string | undefined;
   why: string | undefined;
+  /** Each reason is told once: an image that cannot be pulled turns between two for ever. */
+  readonly told: Set<string>;
 }
 
 export interface SeatOptions {
   readonly timers: Timers;
   readonly patience: Micros;
+  /** From a Job's deletion until its pods are gone; then their nodes do not answer. */
+  readonly farewell: Micros;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
 }
 
 const LOG_LINES = 8;
+/** Between two looks at events. */
+const LOOK: Micros = 5 * SECOND;
+/** What says no more than that it is not there yet. */
+const UNTOLD = new Set([undefined, "Pending", "ContainerCreating"]);
 
 export class Seats {
   readonly #http: HttpClient;
@@ -35,15 +48,27 @@ export class Seats {
   readonly #options: SeatOptions;
   readonly #seats: ReadonlyMap<string, Seat>;
   #open: number;
+  #stopped = false;
+  #forget: () => void = () => {};
+  #explaining: Promise<void> = Promise.resolve();
   #watch: PodWatch | undefined;
 
-  constructor(http: HttpClient, namespace: string, groups: readonly Group[], options: SeatOptions) {
+  /** @param jobOf the name of a group's Job */
+  constructor(
+    http: HttpClient,
+    namespace: string,
+    groups: readonly Group[],
+    jobOf: (group: Group) => string,
+    options: SeatOptions,
+  ) {
     this.#http = http;
     this.#namespace = namespace;
     this.#options = options;
     this.#seats = new Map(
-      groups.flatMap(({ name, processes }) =>
-        processes.map((process, i) => [`${name}/${i}`, this.#seat(process)] as const),
+      groups.flatMap((group) =>
+        group.processes.map(
+          (process, i) => [`${group.name}/${i}`, this.#seat(process, jobOf(group))] as const,
+        ),
       ),
     );
     this.#open = this.#seats.size;
@@ -62,10 +87,16 @@ export class Seats {
         for (const seat of this.#seats.values()) seat.end(`lost: ${String(error)}`, false, []);
       },
     });
+    this.#explainLater();
     await this.#watch.run();
+    this.stop();
+    await this.#explaining;
   }
 
+  /** Stops following: who has not ended is not told of. */
   stop(): void {
+    this.#stopped = true;
+    this.#forget();
     this.#watch?.stop();
   }
 
@@ -74,25 +105,33 @@ export class Seats {
       string,
       Seat,
     ];
-    const { running, ended } = seat;
-    const placement = { name: process.name, where: `pod ${key} in ${this.#namespace}`, ended };
+    const { job, running, ended } = seat;
+    // What its name begins with.
+    const pod = `${job}-${key.split("/")[1]}`;
+    const placement = { name: process.name, where: `pod ${pod} in ${this.#namespace}`, ended };
     const cancel = async (): Promise<void> => {
       await remove();
       // A pod that was never made is not deleted either.
       if (seat.why === undefined && seat.ending === undefined) {
         seat.end("kubernetes: never made", false, []);
       }
+      const { timers, farewell } = this.#options;
+      await within(timers, farewell, ended, () => {
+        this.stop();
+        return new Error(`its pod ${seat.pod} is still there: its node may not answer`);
+      });
     };
     return { placement, running, cancel };
   }
 
-  #seat(process: PlacedProcess): Seat {
+  #seat(process: PlacedProcess, job: string): Seat {
     const { promise: running, resolve: runs, reject: never } = withResolvers<void>();
     const { promise: ended, resolve } = withResolvers<PlacementEnd>();
     running.catch(() => {});
     let over = false;
     return {
-      ...{ process, running, ended, ending: undefined, why: undefined },
+      ...{ process, job, running, ended, told: new Set() },
+      ...{ pod: undefined, ending: undefined, why: undefined },
       runs: () => runs(),
       end: (how, well, lastLines) => {
         if (over) return;
@@ -111,15 +150,38 @@ export class Seats {
   #seen(pod: Pod): void {
     const seat = this.#seats.get(seatOf(pod));
     if (!seat || seat.ending !== undefined) return;
+    seat.pod = pod.metadata.name;
     const state = podState(pod);
     if (state.phase === "running") {
       seat.why = "Running";
       seat.runs();
     } else if (state.phase === "waiting") {
-      if (seat.why === state.why) return;
       seat.why = state.why;
-      this.#options.waiting?.({ name: seat.process.name, why: state.why });
+      this.#wait(seat, state.why);
     } else this.#tell(seat, pod, state.how, state.well);
+  }
+
+  #explainLater(): void {
+    if (this.#stopped) return;
+    this.#forget = this.#options.timers.after(LOOK, () => {
+      this.#explaining = this.#explain().then(() => this.#explainLater());
+    });
+  }
+
+  /** Looks at the events of those who wait and whose status does not say for what. */
+  async #explain(): Promise<void> {
+    for (const seat of this.#seats.values()) {
+      if (this.#stopped || seat.ending !== undefined || !UNTOLD.has(seat.why)) continue;
+      const about = seat.pod ?? seat.job;
+      const why = await latestWarning(this.#http, this.#namespace, about).catch(() => undefined);
+      if (why !== undefined) this.#wait(seat, why);
+    }
+  }
+
+  #wait({ told, process }: Seat, why: string): void {
+    if (told.has(why)) return;
+    told.add(why);
+    this.#options.waiting?.({ name: process.name, why });
   }
 
   /** An end, with the last lines: those that the pod keeps, else those of its log while there is one. */
