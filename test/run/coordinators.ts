@@ -1,5 +1,6 @@
 /** A coordinator in a process of its own, which is killed in the middle of its run, and whoever goes on with the run. */
 import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import type { RunEvent } from "../../src/core/events.ts";
 import type { RunHost } from "../../src/run/host.ts";
 import { resumeRun, takeAbandoned } from "../../src/run/live-cluster.ts";
@@ -53,6 +54,8 @@ export interface Resumed extends Executed {
 }
 
 export interface ResumeOptions {
+  /** Folders with the data of whoever leads the run. */
+  readonly roots?: readonly string[];
   /** While nobody leads the run. */
   readonly leaderless?: () => void;
   /** @param end interrupts the run */
@@ -63,16 +66,16 @@ export interface ResumeOptions {
 export async function resumed(
   spec: RunSpec,
   { server }: Agents,
-  { leaderless, onEvent }: ResumeOptions = {},
+  { roots = [""], leaderless, onEvent }: ResumeOptions = {},
 ): Promise<Resumed> {
-  const run = await killedCoordinator(spec, access);
+  const run = await killedCoordinator(spec, access, roots);
   leaderless?.();
   const events: RunEvent[] = [];
   const controller = new AbortController();
   const host: RunHost = {
-    ...{ roots: [""], threads: 0, cluster: access, signal: controller.signal },
-    exists: async () => false,
-    readFile: async () => new Uint8Array(0),
+    ...{ roots, threads: 0, cluster: access, signal: controller.signal },
+    exists: async (path) => existsSync(path),
+    readFile: async (path) => readFileSync(path),
     onEvent: (event) => {
       events.push(event);
       onEvent?.(event, () => controller.abort());

@@ -1,11 +1,9 @@
 /** Records that stay at their sites, led by another coordinator in mid-run (needs `npm run build` before). */
 import { expect, test } from "vitest";
-import type { RunEvent } from "../../src/core/events.ts";
-import { resumeRun, takeAbandoned } from "../../src/run/live-cluster.ts";
-import { access, agents } from "./agents.ts";
-import { killedCoordinator } from "./coordinators.ts";
+import { agents } from "./agents.ts";
+import { resumed } from "./coordinators.ts";
 import { bits } from "./equal-bits.ts";
-import { agentsAt, executeOn, heart, hospitals, runHostOn } from "./own-data.ts";
+import { agentsAt, executeOn, heart, hospitals } from "./own-data.ts";
 
 test("a coordinator that is killed is replaced by one with the test rows alone", async () => {
   const [there, folders] = [await agents(), hospitals()];
@@ -14,11 +12,7 @@ test("a coordinator that is killed is replaced by one with the test rows alone",
   const more = { sites: { count: 2, workers: 1 }, stop: { maxClocks: 400 } };
   const quick = { ...more, evaluate: { every: 20 } };
   const cluster = heart({ ...quick, world: { kind: "cluster", nats } });
-  const run = await killedCoordinator(cluster, access, [folders.test]);
-  const events: RunEvent[] = [];
-  const host = runHostOn(folders.test, events, { cluster: access });
-  const { spec, taken } = await takeAbandoned({ run, nats, domain: undefined }, host);
-  const outcome = await resumeRun(spec, taken, host);
+  const { outcome, events } = await resumed(cluster, there, { roots: [folders.test] });
   const virtual = await executeOn(folders.all, heart(quick));
   expect(outcome.reason).toBe("maxClocks");
   expect(bits({ outcome, events })).toEqual(bits(virtual));
