@@ -40,6 +40,7 @@ const service = object(
     restart: among("no", "always", "on-failure", "unless-stopped"),
     stop_grace_period: text(DURATION),
     user: text(),
+    working_dir: text(/^\//),
   },
   ({ image, build }) => (image || build ? undefined : "neither image nor build"),
 );

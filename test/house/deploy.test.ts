@@ -49,6 +49,7 @@ describe("keys and certificates", () => {
     const held = readFileSync(made("secrets/keys-node/node.seed"), "utf8");
     expect(held).toMatch(/^SU/);
     expect(existsSync(made("secrets/keys-node/coordinator.seed"))).toBe(false);
+    expect(existsSync(made("secrets/keys-coordinator/node.seed"))).toBe(false);
   });
 });
 
@@ -79,7 +80,7 @@ describe("commands", () => {
     const commands = lines
       .filter((line) => line.startsWith("pangaea "))
       .map((line) => line.split(/\s+/).slice(1));
-    expect(commands.map(([verb]) => verb).sort()).toEqual(["keys", "node", "run"]);
+    expect(commands.map(([verb]) => verb).sort()).toEqual(["keys", "node", "node", "run"]);
     for (const words of commands.filter(([verb]) => verb !== "keys")) {
       const options = parsed(words);
       for (const key of ["keys", "tlsCa", "tlsCert", "tlsKey"]) {
@@ -100,38 +101,50 @@ describe("commands", () => {
   });
 });
 
-describe("systemd", () => {
-  const unit = read("deploy/systemd/pangaea-node.service");
+const UNITS = [
+  ["pangaea-node.service", "node.env", { site: "oregon", roles: ["worker", "server"] }],
+  ["pangaea-coordinator.service", "coordinator.env", { roles: ["coordinator"], domain: "hub" }],
+] as const;
+
+describe.each(UNITS)("systemd: %s", (name, env, meant) => {
+  const unit = read(`deploy/systemd/${name}`);
   const settings = Object.fromEntries(
-    [...read("deploy/systemd/node.env").matchAll(/^(\w+)=(.*)$/gm)].map(([, k, v]) => [k, v]),
+    [...read(`deploy/systemd/${env}`).matchAll(/^(\w+)=(.*)$/gm)].map(([, k, v]) => [k, v]),
   );
 
-  test("the unit's command is one, with the settings that the file has", () => {
+  test("its command is one, with the settings that the file has", () => {
     const [, command = ""] = /^ExecStart=\/usr\/bin\/env pangaea (.*)$/m.exec(unit) ?? [];
-    const filled = command.replace(/\$\{(\w+)\}/g, (_, name: string) => {
-      expect(settings, name).toHaveProperty(name);
-      return settings[name] ?? "";
+    const filled = command.replace(/\$\{(\w+)\}/g, (_, setting: string) => {
+      expect(settings, setting).toHaveProperty(setting);
+      return settings[setting] ?? "";
     });
-    expect(parsed(filled.split(" "))).toMatchObject({
-      site: "oregon",
-      roles: ["worker", "server"],
-    });
-    expect(Object.keys(settings).filter((name) => !command.includes(`\${${name}}`))).toEqual([]);
+    expect(parsed(filled.split(" "))).toMatchObject(meant);
+    expect(Object.keys(settings).filter((key) => !command.includes(`\${${key}}`))).toEqual([]);
+    expect(unit).toContain(`EnvironmentFile=/etc/pangaea/${env}\n`);
+  });
+
+  test("the page puts in place what it names", () => {
+    const installed = lines.filter((line) => line.startsWith("install ")).join("\n");
+    for (const [path] of unit.matchAll(/\/etc\/pangaea\/[\w./-]*\w/g)) {
+      const [folder, file] = [path.slice(0, path.lastIndexOf("/")), path.split("/").at(-1) ?? ""];
+      const put = path.endsWith("/keys") ? `pub ${path}/` : `${file}.* ${folder}/`;
+      expect(installed, path).toMatch(new RegExp(put));
+    }
   });
 
   test("systemd takes it", () => {
-    const sections = [...unit.matchAll(/^\[(\w+)\]$/gm)].map(([, name]) => name);
+    const sections = [...unit.matchAll(/^\[(\w+)\]$/gm)].map(([, section]) => section);
     expect(sections).toEqual(["Unit", "Service", "Install"]);
     const wrong = unit
       .split("\n")
       .filter((line) => line !== "" && !/^(#|\[\w+\]$|[A-Z]\w+=)/.test(line));
     expect(wrong).toEqual([]);
     // Where there is systemd it knows better than this.
-    const verify = ["verify", join(ROOT, "deploy/systemd/pangaea-node.service")];
+    const verify = ["verify", join(ROOT, "deploy/systemd", name)];
     const { error, stderr, status } = spawnSync("systemd-analyze", verify, { encoding: "utf8" });
     if (error) expect((error as NodeJS.ErrnoException).code).toBe("ENOENT");
     else
-      expect({ status, said: stderr.split("\n").filter((l) => /pangaea-node/.test(l)) }).toEqual({
+      expect({ status, said: stderr.split("\n").filter((l) => l.includes("pangaea-")) }).toEqual({
         status: 0,
         said: [],
       });
@@ -144,6 +157,7 @@ interface Compose {
       string,
       {
         readonly command: readonly string[];
+        readonly working_dir?: string;
         readonly volumes: readonly string[];
         readonly depends_on?: readonly string[] | Readonly<Record<string, unknown>>;
       }
@@ -178,6 +192,13 @@ describe("compose", () => {
     const agents = services.filter(([name]) => name.startsWith("agent-"));
     expect(agents.map(([, { command }]) => parsed(command)["site"])).toEqual(["oregon", "ireland"]);
   });
+
+  test("a coordinator stands by, and keeps what it writes in a volume", () => {
+    const { command, working_dir, volumes } = file.services["coordinator"]!;
+    expect(parsed(command)["roles"]).toEqual(["coordinator"]);
+    expect(volumes).toContain(`coordinator:${working_dir}`);
+    expect(read("deploy/Dockerfile")).toContain(`install -d -o 1000 -g 1000 ${working_dir}\n`);
+  });
 });
 
 interface KubeObject {
@@ -187,12 +208,20 @@ interface KubeObject {
   readonly resources?: readonly string[];
   readonly spec?: {
     readonly serviceName?: string;
+    readonly selector?: Readonly<Record<string, unknown>>;
     readonly template?: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> };
       readonly spec: {
         readonly serviceAccountName: string;
-        readonly volumes: readonly { readonly secret?: { readonly secretName: string } }[];
+        readonly volumes: readonly {
+          readonly name: string;
+          readonly secret?: { readonly secretName: string };
+          readonly persistentVolumeClaim?: { readonly claimName: string };
+        }[];
         readonly containers: readonly {
           readonly args: readonly string[];
+          readonly workingDir?: string;
+          readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
           readonly env: readonly {
             readonly name: string;
             readonly valueFrom?: { readonly configMapKeyRef?: { name: string; key: string } };
@@ -210,7 +239,7 @@ describe("Kubernetes", () => {
   );
   const there = (kind: string, name: string | undefined): KubeObject | undefined =>
     objects.find((one) => one.kind === kind && one.metadata.name === name);
-  const sets = objects.filter(({ kind }) => kind === "StatefulSet");
+  const sets = objects.filter(({ kind }) => /^(StatefulSet|Deployment)$/.test(kind));
 
   test.each(objects.map((object) => [object.kind, object] as const))("%s is valid", (_, object) =>
     expect(kubernetesProblems(object)).toEqual([]),
@@ -225,12 +254,13 @@ describe("Kubernetes", () => {
   });
 
   test("references lead to objects of the set, or to secrets that the page makes", () => {
-    expect(sets.length).toBe(2);
-    for (const { spec } of sets) {
+    expect(sets.map(({ kind }) => kind)).toEqual(["Deployment", "StatefulSet", "StatefulSet"]);
+    for (const { kind, spec } of sets) {
       const pod = spec?.template?.spec;
-      expect(there("Service", spec?.serviceName)).toBeDefined();
+      if (kind === "StatefulSet") expect(there("Service", spec?.serviceName)).toBeDefined();
       expect(there("ServiceAccount", pod?.serviceAccountName)).toBeDefined();
-      for (const { secret } of pod?.volumes ?? []) {
+      for (const { secret, persistentVolumeClaim: claim } of pod?.volumes ?? []) {
+        if (claim) expect(there("PersistentVolumeClaim", claim.claimName)).toBeDefined();
         if (secret) expect(PAGE).toContain(`create secret generic ${secret.secretName} `);
       }
       for (const { valueFrom } of pod?.containers[0]?.env ?? []) {
@@ -250,6 +280,22 @@ describe("Kubernetes", () => {
       expect(used.filter((name) => !names.includes(name))).toEqual([]);
       expect(parsed(container?.args ?? [])["health"]).toBe("0.0.0.0:8080");
     }
+  });
+
+  test("the coordinator stands by, keeps what it writes in its volume, and is no agent", () => {
+    const [standby] = sets.filter(({ kind }) => kind === "Deployment");
+    const pod = standby?.spec?.template?.spec;
+    const [container] = pod?.containers ?? [];
+    expect(parsed(container?.args ?? [])["roles"]).toEqual(["coordinator"]);
+    const { claimName } = pod?.volumes.find(({ name }) => name === "state")
+      ?.persistentVolumeClaim ?? { claimName: "" };
+    expect(claimName).toBe("pangaea-coordinator");
+    expect(container?.volumeMounts).toContainEqual({
+      ...{ name: "state", mountPath: container?.workingDir },
+    });
+    const labels = standby?.spec?.template?.metadata.labels;
+    const chosen = there("Service", "pangaea-nodes")?.spec?.selector ?? {};
+    expect(labels).not.toMatchObject(chosen);
   });
 
   test.each(["deploy/kubernetes/nats-hub.yaml", "deploy/kubernetes/nats-site.yaml"])(

@@ -204,6 +204,12 @@ const kind = (apiVersion: string, name: string, keys: Readonly<Record<string, Sc
     ...keys,
   });
 
+const claim = object({
+  "accessModes!": list(among("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"), 1),
+  storageClassName: text(SUBDOMAIN),
+  "resources!": object({ "requests!": map(text(QUANTITY)) }),
+});
+
 const rule = object({
   "apiGroups!": list(text()),
   "resources!": list(text(), 1),
@@ -239,16 +245,7 @@ export const KUBERNETES: Readonly<Record<string, Schema>> = {
         "selector!": selector,
         podManagementPolicy: among("OrderedReady", "Parallel"),
         "template!": template(["Always"], true),
-        volumeClaimTemplates: list(
-          object({
-            "metadata!": metadata,
-            "spec!": object({
-              "accessModes!": list(among("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"), 1),
-              storageClassName: text(SUBDOMAIN),
-              "resources!": object({ "requests!": map(text(QUANTITY)) }),
-            }),
-          }),
-        ),
+        volumeClaimTemplates: list(object({ "metadata!": metadata, "spec!": claim })),
       },
       ({ template: pods, volumeClaimTemplates = [] }) => {
         const claims = volumeClaimTemplates as readonly { readonly metadata: { name: string } }[];
@@ -259,6 +256,14 @@ export const KUBERNETES: Readonly<Record<string, Schema>> = {
         );
       },
     ),
+  }),
+  Deployment: kind("apps/v1", "Deployment", {
+    "spec!": object({
+      replicas: integer(0),
+      strategy: object({ "type!": among("Recreate", "RollingUpdate") }),
+      "selector!": selector,
+      "template!": template(["Always"]),
+    }),
   }),
   Service: kind("v1", "Service", {
     "spec!": object({
@@ -280,7 +285,7 @@ export const KUBERNETES: Readonly<Record<string, Schema>> = {
   Namespace: kind("v1", "Namespace", {}),
   ServiceAccount: kind("v1", "ServiceAccount", { automountServiceAccountToken: yes }),
   ConfigMap: kind("v1", "ConfigMap", { data: map(text()) }),
-  PersistentVolumeClaim: kind("v1", "PersistentVolumeClaim", { "spec!": any }),
+  PersistentVolumeClaim: kind("v1", "PersistentVolumeClaim", { "spec!": claim }),
   Role: kind("rbac.authorization.k8s.io/v1", "Role", { "rules!": list(rule) }),
   RoleBinding: kind("rbac.authorization.k8s.io/v1", "RoleBinding", {
     "roleRef!": object({
