@@ -122,7 +122,10 @@ describe("the boosted pair", () => {
     const packed = donor.pack({ classes: [4], maxBytes: 1e6 })!;
     expect(packed.length).toBeLessThanOrEqual(donor.bytes());
     target.merge(packed, { classes: [4], counts: countsOf(data, own) });
-    expect(target.bytes()).toBe(alone + donor.portions()[0]!.bytes - 12);
+    // A parameter travels in four bits and is kept in four bytes.
+    expect(packed.length).toBe(donor.portions()[0]!.bytes);
+    expect(packed.length).toBeLessThan(0.25 * donor.bytes());
+    expect(target.bytes()).toBe(alone + donor.bytes() - 12 - 8);
     const donors = await accuracyOn(donor, data, news);
     expect(await accuracyOn(target, data, news)).toBeGreaterThan(donors - 0.1);
     expect(await accuracyOn(target, data, without(judged))).toBeGreaterThan(0.9);

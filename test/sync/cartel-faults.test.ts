@@ -40,8 +40,8 @@ function unharmed(shared: CartelOutcome): void {
 const marksOf = (shared: CartelOutcome): string[] =>
   shared.marks("s0").map((mark) => mark.replace(/^\d+ /, ""));
 
-/** When s0 has asked: the drift is noticed at the batch after the change. */
-const ASKED = SWITCH + 2;
+/** When s0 has asked: the drift is noticed at the batch of the change. */
+const ASKED = SWITCH + 1;
 
 const KEEPER = "s3/registry-0";
 const between = (kind: string) => ({

@@ -7,6 +7,7 @@ import { Budget } from "../../src/sync/between/cartel/budget.ts";
 import { Exclusive } from "../../src/sync/between/cartel/exclusive.ts";
 import { NeedOptions } from "../../src/sync/between/cartel/options.ts";
 import { Probation } from "../../src/sync/between/cartel/probation.ts";
+import { Quiet } from "../../src/sync/between/cartel/quiet.ts";
 import {
   type ClassTally,
   classesInNeed,
@@ -36,7 +37,7 @@ describe("classes in need", () => {
     ["a new class that is known all the same", [40, 40, 20], [0.05, 0.05, 0.05], []],
     ["a class that has become worse", [40, 40, 0], [0.5, 0.05, Number.NaN], [0]],
     ["worse by chance only", [40, 5, 0], [0.05, 0.2, Number.NaN], []],
-    ["too few to say", [40, 40, 3], [0.05, 0.05, 1], []],
+    ["too few to say", [40, 40, 2], [0.05, 0.05, 1], []],
     ["the worst first, by rows", [40, 20, 20], [0.5, 1, 0.05], [1, 0]],
   ])("%s", (_, counts, errors, wanted) => {
     const before = tally([500, 500, 0], [0.05, 0.05, Number.NaN]);
@@ -141,6 +142,38 @@ describe("the acceptance test", () => {
   });
 });
 
+describe("quiet", () => {
+  const make = () => new Quiet({ quiet: 5, quietMost: 20 });
+  const firstAfter = (quiet: Quiet, c: number, batch: number): number => {
+    for (let at = batch; ; at++) if (quiet.mayAsk(c, at)) return at - batch;
+  };
+
+  test("is of the class that was asked for", () => {
+    const quiet = make();
+    quiet.asked([1, 2], 10, true);
+    expect([0, 1, 2].map((c) => quiet.mayAsk(c, 11))).toEqual([true, false, false]);
+    expect(quiet.mayAsk(1, 15)).toBe(true);
+  });
+
+  test("doubles with each request in vain, up to the most, and is short again after one of use", () => {
+    const quiet = make();
+    const lasts = [0, 100, 200, 300].map((batch) => {
+      quiet.asked([1], batch, true);
+      return firstAfter(quiet, 1, batch);
+    });
+    expect(lasts).toEqual([5, 10, 20, 20]);
+    quiet.useful([1]);
+    quiet.asked([1], 400, true);
+    expect(firstAfter(quiet, 1, 400)).toBe(5);
+  });
+
+  test("silence says nothing of a request's use", () => {
+    const quiet = make();
+    for (const batch of [0, 100, 200]) quiet.asked([1], batch, false);
+    expect(firstAfter(quiet, 1, 200)).toBe(5);
+  });
+});
+
 describe("a probation", () => {
   const judged = (predicted: readonly number[], labels: readonly number[]): JudgedBatch =>
     ({
@@ -162,6 +195,18 @@ describe("a probation", () => {
     expect(probation.judgement).toBe("open");
     await probation.judge(judged([0, 1], [0, 1]));
     expect(probation.judgement).toBe("kept");
+  });
+
+  test("says of help only what chance does not explain", async () => {
+    const helpedBy = async (right: number): Promise<boolean> => {
+      const probation = new Probation(shadow(), 1);
+      // The shadow has all of class 1 wrong.
+      const labels = Array.from({ length: right }, () => 1);
+      await probation.judge(judged(labels, labels));
+      expect(probation.judgement).toBe("kept");
+      return probation.helped;
+    };
+    expect([await helpedBy(0), await helpedBy(4), await helpedBy(5)]).toEqual([false, false, true]);
   });
 
   test("ends at once where harm is clear, and at its end where there is any", async () => {

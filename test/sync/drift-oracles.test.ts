@@ -172,6 +172,7 @@ describe("two windows, by hand", () => {
     newShare: 0.05,
     newExamples: 1,
     absentShare: 0,
+    surprise: 0,
   };
   const make = (more: object = {}) =>
     new TwoWindow(TwoWindowOptions.parse({ kind: "two-window", ...options, ...more }), 3);
@@ -229,6 +230,29 @@ describe("two windows, by hand", () => {
     expect(seen(2)).toEqual(["drift", "stable"]);
     expect(seen(4)).toEqual(["stable", "drift"]);
     expect(seen(5)).toEqual(["stable", "stable"]);
+  });
+
+  test("the first examples of a class: at once where an order of chance would not put them together", () => {
+    const before = 6;
+    const chanceOf = (k: number, n: number): number => {
+      let chance = 1;
+      for (let i = 0; i < k; i++) chance *= (n - i) / (70 - i);
+      return chance;
+    };
+    const found = (surprise: number, coming: readonly number[]): string => {
+      const detector = make({ newExamples: 100, now: 3, surprise });
+      for (let k = 0; k < before; k++) detector.observe(batch(1, [5, 5, 0]));
+      return coming.map((k) => detector.observe(batch(1, [5, 5 - k, k]))[0]).join("");
+    };
+    // Three of ten, after sixty examples of others: reference and now hold seven batches.
+    expect(chanceOf(3, 10)).toBeCloseTo(120 / 54_740, 9);
+    expect(found(1.01 * chanceOf(3, 10), [3])).toBe("d");
+    expect(found(0.99 * chanceOf(3, 10), [3])).toBe("s");
+    // Counted from the batch in which the class came first.
+    expect(found(1.01 * chanceOf(3, 20), [1, 2])).toBe("sd");
+    expect(found(0.99 * chanceOf(3, 20), [1, 2])).toBe("ss");
+    // Once there is one before the latest batches, it is not new.
+    expect(found(0.01, [1, 0, 0, 5])).toBe("ssss");
   });
 
   test("after a drift the latest batch stays, and there is quiet until reference and now are full", () => {

@@ -46,10 +46,15 @@ export class PortionWriter {
   }
   /** Numbers many of which are zero: a bit each that says whether it is, then the others. */
   sparse(values: Float32Array): void {
+    this.mask(values);
+    for (let i = 0; i < values.length; i++) if (values[i] !== 0) this.f32(values[i] as number);
+  }
+
+  /** A bit for each number that says whether it is other than zero. */
+  mask(values: Float32Array): void {
     const mask = new Uint8Array((values.length + 7) >> 3);
     for (let i = 0; i < values.length; i++) if (values[i] !== 0) mask[i >> 3]! |= 1 << (i & 7);
     this.bytes(mask);
-    for (let i = 0; i < values.length; i++) if (values[i] !== 0) this.f32(values[i] as number);
   }
 
   get length(): number {
@@ -129,12 +134,19 @@ export class PortionReader {
     return this.#bytes.slice(at, at + length);
   }
   sparse(length: number, what: string): Float32Array {
-    const mask = this.#take((length + 7) >> 3);
+    const places = this.mask(length);
     const values = new Float32Array(length);
-    for (let i = 0; i < length; i++)
-      if (((this.#bytes[mask + (i >> 3)] as number) >> (i & 7)) & 1)
-        values[i] = this.f32(`${what}[${i}]`);
+    for (const i of places) values[i] = this.f32(`${what}[${i}]`);
     return values;
+  }
+  /** Places of the numbers that are other than zero, in their order. */
+  mask(length: number): Uint32Array {
+    const at = this.#take((length + 7) >> 3);
+    const places = new Uint32Array(length);
+    let count = 0;
+    for (let i = 0; i < length; i++)
+      if (((this.#bytes[at + (i >> 3)] as number) >> (i & 7)) & 1) places[count++] = i;
+    return places.subarray(0, count);
   }
   /** An integer from `least` to `most`. */
   within(value: number, least: number, most: number, what: string): number {

@@ -16,7 +16,7 @@ export const NeedOptions = z.strictObject({
   /** And by so many standard deviations of chance. */
   deviations: z.number().nonnegative().default(2),
   /** Labelled examples of it since: fewer say nothing. */
-  minSamples: count.default(4),
+  minSamples: count.default(3),
 });
 export type NeedOptions = z.infer<typeof NeedOptions>;
 
@@ -26,8 +26,10 @@ export const TransferOptions = z.strictObject({
   /** Bytes of portions that a site asks for, and that it sends, in so many batches. */
   budgetBytes: count.default(1_000_000),
   budgetBatches: count.default(100),
-  /** Batches after a request in which none follows. */
+  /** Batches after a request for a class in which none for it follows; twice as many after each one in vain (quiet.ts). */
   quiet: count.default(5),
+  /** But no more: six in vain make 320. */
+  quietMost: count.default(320),
   /** Batches after a drift in which a site looks for help. */
   patience: count.default(20),
   /** The registry, and then each neighbour, has so long to answer. */

@@ -47,6 +47,12 @@ export class Probation {
     return harm > 0 ? "taken back" : "kept";
   }
 
+  /** More right than chance explains. */
+  get helped(): boolean {
+    const gain = this.#shadowWrong - this.#servingWrong;
+    return gain > CLEARLY * Math.sqrt(this.#servingWrong + this.#shadowWrong);
+  }
+
   /** For people. */
   get reason(): string {
     return `${this.#servingWrong} rows wrong by it, ${this.#shadowWrong} right`;

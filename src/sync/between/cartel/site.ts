@@ -21,6 +21,7 @@ import { help } from "./helper.ts";
 import type { Verdict } from "./neighbours.ts";
 import type { CartelOptions } from "./options.ts";
 import { Probation } from "./probation.ts";
+import { Quiet } from "./quiet.ts";
 import type { Registry, SiteRecord } from "./registry/contract.ts";
 import { overallError, siteOfNode } from "./registry/record.ts";
 import { Search } from "./search.ts";
@@ -46,6 +47,13 @@ interface Episode {
   readonly failed: Set<NodeId>;
 }
 
+interface Probationers {
+  readonly nodes: NodeId[];
+  /** Classes for which they were asked. */
+  readonly classes: readonly number[];
+  readonly episode: Episode;
+}
+
 export class CartelSite implements Around {
   readonly #parts: CartelSiteParts;
   readonly #window: SiteWindow;
@@ -58,8 +66,8 @@ export class CartelSite implements Around {
   #searching = false;
   #probation: Probation | undefined;
   /** Whose portions are on probation, together. */
-  #probationers: { readonly nodes: NodeId[]; readonly episode: Episode } | undefined;
-  #quietUntil = 0;
+  #probationers: Probationers | undefined;
+  readonly #quiet: Quiet;
   #sequence: Micros = 0;
   #trainFlops = 0;
   /** Operations of tests that no batch has been charged with yet. */
@@ -71,6 +79,7 @@ export class CartelSite implements Around {
     this.#parts = parts;
     this.#window = new SiteWindow(request.classes, options.window);
     this.#detector = createDetector(options.detector, request.classes);
+    this.#quiet = new Quiet(options.transfer);
     this.#search = new Search({ ...parts, window: this.#window, exclusive: this.#exclusive });
     const { budgetBytes, budgetBatches, maxBytes, helps } = options.transfer;
     const budget = new Budget(budgetBytes, budgetBatches * site.stream.everyMicros);
@@ -131,18 +140,17 @@ export class CartelSite implements Around {
   #seekHelp(scope: Scope): void {
     if (!this.#episode || this.#searching || this.#probation) return;
     if (this.#batch > this.#episode.until) this.#episode = undefined;
-    if (!this.#episode || this.#batch < this.#quietUntil) return;
-    const { options } = this.#parts;
-    const need = this.#need(this.#episode);
+    if (!this.#episode) return;
+    const need = this.#need(this.#episode).filter((c) => this.#quiet.mayAsk(c, this.#batch));
     if (need.length === 0) return;
     const episode = this.#episode;
     this.#searching = true;
     scope.spawn(async (task) => {
       try {
-        await this.#seek(episode, need, task);
+        const answered = await this.#seek(episode, need, task);
+        this.#quiet.asked(need, this.#batch, answered);
       } finally {
         this.#searching = false;
-        this.#quietUntil = this.#batch + options.transfer.quiet;
       }
     });
   }
@@ -152,25 +160,27 @@ export class CartelSite implements Around {
     return classesInNeed(this.#window.latest(now), before, need);
   }
 
-  /** Asks the neighbours, best first, until no class is in need any more. */
-  async #seek(episode: Episode, need: readonly number[], scope: Scope): Promise<void> {
+  /** Asks the neighbours, best first, until no class is in need any more; whether there was an answer, be it that nobody fits. */
+  async #seek(episode: Episode, need: readonly number[], scope: Scope): Promise<boolean> {
     const { world } = this.#parts;
     mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
     const verdicts = await this.#search.neighbours(need, scope);
     const kept = verdicts.filter(({ kept, record }) => kept && !episode.failed.has(record.node));
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
+    let answered = verdicts.length > 0 && kept.length === 0;
     let left = need;
     for (const { record, reason } of kept) {
       const adopt = (result: TrialResult): void => {
         const text = `${classesText(left)}: ${result.reason}; ${reason}`;
         mark(world, this.#batch, "accept", { peer: record.site, text });
-        this.#adopt(result, record.node, episode);
+        this.#adopt(result, record.node, need, episode);
       };
       const tried = await this.#search.portion(record.node, left, adopt, scope);
       if ("none" in tried) {
         this.#reject(tried.none, record);
         continue;
       }
+      answered = true;
       this.#testFlops += tried.result.flops;
       if (!tried.result.accepted) {
         episode.failed.add(record.node);
@@ -179,8 +189,9 @@ export class CartelSite implements Around {
       }
       // What one has not brought, the next one may: a few trees of a forest are soon outvoted.
       left = this.#need(episode);
-      if (left.length === 0) return;
+      if (left.length === 0) break;
     }
+    return answered;
   }
 
   #reject(text: string, peer?: SiteRecord): void {
@@ -188,13 +199,18 @@ export class CartelSite implements Around {
   }
 
   /** The portion serves, on probation; what was known of the model's errors no longer holds. */
-  #adopt({ saved, judged }: TrialResult, node: NodeId, episode: Episode): void {
+  #adopt(
+    { saved, judged }: TrialResult,
+    node: NodeId,
+    classes: readonly number[],
+    episode: Episode,
+  ): void {
     const { world, request, options } = this.#parts;
     if (!this.#probation) {
       const shadow = request.createModel(world.random.stream("shadow"));
       shadow.restore(saved);
       this.#probation = new Probation(shadow, options.transfer.probation);
-      this.#probationers = { nodes: [], episode };
+      this.#probationers = { nodes: [], classes, episode };
     }
     this.#probationers?.nodes.push(node);
     this.#episode = undefined;
@@ -208,9 +224,10 @@ export class CartelSite implements Around {
     if (!probation || !this.#probationers) return;
     const { world, model } = this.#parts;
     this.#testFlops += await world.spend(() => this.alone(() => probation.judge(batch)), scope);
-    const { judgement, reason } = probation;
+    const { judgement, reason, helped } = probation;
     if (judgement === "open") return;
     this.#probation = undefined;
+    if (helped) this.#quiet.useful(this.#probationers.classes);
     if (judgement === "taken back") {
       const { nodes, episode } = this.#probationers;
       await this.alone(async () => model.restore(probation.shadow.save()));

@@ -5,12 +5,16 @@
  *   error: when err(now) - err(reference) > max(rise, z sqrt(p (1 - p) (1/n_now + 1/n_reference)) + s), where p is the
  *          error of both together, z `deviations`, and s = (1 - 2p) (z^2 - 1) / (6 n_now) what a binomial's skewness adds
  *          to its quantile (Cornish and Fisher, 1938); `patience` batches running (a warning before that);
- *   class: when a class that the reference (all but) does not have passes `newShare` of now, at once.
+ *   class: when a class that the reference (all but) does not have passes `newShare` of now, at once; or when a class of
+ *          which nobody knew has come too often for chance: were the order of the examples chance, all k of its examples
+ *          would lie among the n that have come since its first batch, and none among the m before, with the probability
+ *          C(n, k) / C(m + n, k) (Fisher's exact test, 1935), which must be below `surprise`.
  *
  * Constants by experiment (`bench/drift.ts --only bernoulli`, errors of 0.5 % to 30 %, batches of 10 and 50): with z = 2
  * there are up to 5 false alarms in 1,000 batches; with 3 at most 0.3, but 2 without s where batches are small and errors
  * few. Patience 1 finds a drift one batch sooner for up to 1.1. A class of 1 % in the reference counts as absent, so that
- * one that comes again after 50 batches is new again; five examples, because a rare class brings three by chance.
+ * one that comes again after 50 batches is new again; five examples, because a rare class brings three by chance. Three
+ * that come in one batch of ten are none (4e-6 after 545 examples), nor four in two or three; three in two batches may be (4e-5).
  *
  * After a drift all but the latest batch is forgotten: were the batches before it kept, the same change would be found
  * twice, as new class and then as error. Nothing is said until there are a full `now` and as long a reference.
@@ -38,6 +42,8 @@ export const TwoWindowOptions = z.strictObject({
   newExamples: count.default(5),
   /** Share of the reference up to which a class counts as absent. */
   absentShare: z.number().min(0).lt(1).default(0.01),
+  /** Chance below which the first examples of a class are no chance. */
+  surprise: z.number().min(0).lt(1).default(1e-5),
 });
 export type TwoWindowOptions = z.infer<typeof TwoWindowOptions>;
 
@@ -69,7 +75,7 @@ export class TwoWindow implements DriftDetector {
     // A reference shorter than `now` would make the test one of itself.
     if (this.#reference.batches < Math.min(now, reference)) return "stable";
     this.#risen = this.#hasRisen() ? this.#risen + 1 : 0;
-    if (this.#risen >= this.#options.patience || this.#hasNewClass()) {
+    if (this.#risen >= this.#options.patience || this.#hasNewClass() || this.#hasSurprise()) {
       this.reset();
       this.#now.push(latest);
       return "drift";
@@ -96,6 +102,22 @@ export class TwoWindow implements DriftDetector {
       (seen, c) => seen > enough && before[c]! <= absentShare * examples,
     );
   }
+
+  #hasSurprise(): boolean {
+    const { classCounts: before, examples } = this.#reference;
+    return this.#now.classCounts.some((seen, c) => {
+      if (seen === 0 || before[c]! > 0) return false;
+      const since = this.#now.since(c);
+      return allAmongLatest(seen, since, examples + this.#now.examples) < this.#options.surprise;
+    });
+  }
+}
+
+/** That `seen` of `all` examples in an order of chance lie among the latest: C(latest, seen) / C(all, seen). */
+function allAmongLatest(seen: number, latest: number, all: number): number {
+  let chance = 1;
+  for (let i = 0; i < seen; i++) chance *= (latest - i) / (all - i);
+  return chance;
 }
 
 /** Batches in a row, and their sums. */
@@ -111,6 +133,12 @@ class Window {
 
   get batches(): number {
     return this.#batches.length;
+  }
+
+  /** Examples from the first batch on that has the class. */
+  since(c: number): number {
+    const first = this.#batches.findIndex(({ classCounts }) => classCounts[c]! > 0);
+    return this.#batches.slice(first).reduce((sum, { examples }) => sum + examples, 0);
   }
 
   push(batch: Observation): void {
