@@ -262,6 +262,8 @@ class Leading {
         await records.change({ phase: "over" }).catch(() => {});
       await this.close();
     };
+    // An interrupt ends the run in good order from now on; its agents are taken back after that.
+    this.#place.signal.removeEventListener("abort", this.#interrupt);
     return { run: this.#run, crew, fleet, records, lost: this.#lost, close };
   }
 
