@@ -1,0 +1,95 @@
+/** A supervisor that comes later: what hosts tell it again, and what it makes of those that have ended meanwhile. */
+import { expect, test } from "vitest";
+import type { RunEvent } from "../../src/core/events.ts";
+import { nodeId, siteId } from "../../src/core/ids.ts";
+import { machineMicros } from "../../src/world/live/clock.ts";
+import type { Fleet, HostEnd } from "../../src/world/live/fleet.ts";
+import type { FromHost, ToHost } from "../../src/world/live/protocol.ts";
+import { Supervisor } from "../../src/world/live/supervisor.ts";
+
+/** Hosts that say what the test says. */
+function hosts(count: number) {
+  const names = Array.from({ length: count }, (_, host) => `host-${host}`);
+  const asked: ToHost[][] = names.map(() => []);
+  const say: ((message: FromHost) => void)[] = [];
+  const end: ((end: HostEnd) => void)[] = [];
+  const fleet: Fleet = {
+    open: async () => {},
+    start: (host, _, onMessage) => {
+      say[host] = onMessage;
+      const ended = new Promise<HostEnd>((resolve) => {
+        end[host] = resolve;
+      });
+      return {
+        ...{ name: names[host]!, pid: undefined, ended },
+        post: (message) => asked[host]?.push(message),
+        kill: () => end[host]?.({ how: "killed", lastLines: [] }),
+      };
+    },
+    close: async () => {},
+  };
+  return { names, fleet, asked, say, end };
+}
+
+const note = (text: string, t = 1): RunEvent => ({ type: "note", t, text });
+const events = (texts: readonly string[], until: number): FromHost => ({
+  ...{ type: "events", until },
+  events: texts.map((text) => note(text)),
+});
+
+function supervise({ fleet, names }: ReturnType<typeof hosts>) {
+  const told: string[] = [];
+  const left: number[] = [];
+  const supervisor = new Supervisor({
+    ...{ fleet, names, taskOf: () => ({}), onEnded: () => {}, onSaid: () => {} },
+    onEvent: (event) => told.push(event.type === "note" ? event.text : event.type),
+    onFailed: (error) => told.push(error.message),
+    withdraw: (host) => {
+      left.push(host);
+      return [{ node: nodeId(siteId(names[host]!), "peer", 0), present: false, incarnation: 0 }];
+    },
+    onChanged: (_, target) =>
+      told.push(`${target} left at ${supervisor.now() >= 5e6 ? "5 s or later" : "0 s"}`),
+  });
+  return { supervisor, told, left };
+}
+
+/** The machine's clock, seconds ago. */
+const ago = (seconds: number): number => machineMicros() - seconds * 1e6;
+
+test("what a host tells again counts once, and what follows it", async () => {
+  const there = hosts(1);
+  const { supervisor, told } = supervise(there);
+  const attached = supervisor.attach([ago(5)], true);
+  await Promise.resolve();
+  const say = there.say[0]!;
+  expect(there.asked[0]).toEqual([{ type: "retell" }]);
+  say({ type: "joined" });
+  say(events(["b"], 10));
+  say({ ...events(["a", "b"], 10), again: true } as FromHost);
+  say(events(["c"], 20));
+  // An answer to who had asked before.
+  say({ ...events(["a", "b", "c"], 20), again: true } as FromHost);
+  say(events(["d"], 30));
+  await attached;
+  expect(told).toEqual(["a", "b", "c", "d"]);
+  await supervisor.close();
+});
+
+test("a host that has ended stays so, its last words are told, and it leaves at the time of the run", async () => {
+  const there = hosts(2);
+  const { supervisor, told, left } = supervise(there);
+  const attached = supervisor.attach([ago(5), ago(5)], true);
+  await Promise.resolve();
+  there.say[1]!(events(["last words"], 10));
+  there.end[1]!({ how: "signal SIGKILL", lastLines: [] });
+  await Promise.resolve();
+  there.say[1]!({ type: "joined" });
+  there.say[0]!({ type: "joined" });
+  expect(left).toEqual([]);
+  await attached;
+  expect(left).toEqual([1]);
+  there.say[0]!({ ...events(["first"], 20), again: true } as FromHost);
+  expect(told).toEqual(["host-1 left at 5 s or later", "last words", "first"]);
+  await supervisor.close();
+});
