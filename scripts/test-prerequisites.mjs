@@ -1,6 +1,7 @@
 /**
  * What the tests need beside npm's packages: a Chromium, in which reports are opened, a NATS server for the control
- * bus, and Slurm's daemons, of which tests make a cluster of three nodes on this machine. Where one is not found, Debian's is installed with apt-get (as root, or through sudo without a
+ * bus, NSS's certutil, by which Chromium learns whom to trust, and Slurm's daemons, of which tests make a cluster of three
+ * nodes on this machine. Where one is not found, Debian's is installed with apt-get (as root, or through sudo without a
  * password).
  */
 import { spawnSync } from "node:child_process";
@@ -30,6 +31,16 @@ const NATS = {
   places: [],
   packages: ["nats-server"],
   purpose: "the tests of the control bus",
+};
+
+const CERTUTIL = {
+  what: "certutil",
+  variable: "CERTUTIL_PATH",
+  names: ["certutil"],
+  folders: ["/usr/bin"],
+  places: [],
+  packages: ["libnss3-tools"],
+  purpose: "the tests in which a page trusts an authority",
 };
 
 /** Slurm is there when all of these are. */
@@ -63,6 +74,9 @@ export const findChromium = () => find(CHROMIUM);
 
 /** The path of a nats-server, or nothing. */
 export const findNatsServer = () => find(NATS);
+
+/** The path of NSS's certutil, which tells Chromium whom to trust, or nothing. */
+export const findCertutil = () => find(CERTUTIL);
 
 /** The path of each of Slurm's programs, or nothing for one that is absent. */
 export function findSlurm() {
@@ -107,7 +121,7 @@ if (
   import.meta.url === `file://${process.argv[1]}` ||
   process.argv[1]?.endsWith("test-prerequisites.mjs")
 ) {
-  for (const program of [CHROMIUM, NATS, SLURM]) {
+  for (const program of [CHROMIUM, NATS, CERTUTIL, SLURM]) {
     const there = () => (program.find ?? (() => find(program)))();
     if (there()) continue;
     install(program);

@@ -1,12 +1,14 @@
 /** A cluster that a page can join: a NATS server that speaks WebSocket, agents in Node, and pages in Chromium. */
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { VERSION } from "../../src/browser/version.ts";
 import type { RunEvent } from "../../src/core/events.ts";
 import { executeRun, newShared } from "../../src/run/execute.ts";
 import type { RunHost, RunOutcome } from "../../src/run/host.ts";
 import { RunSpec } from "../../src/run/spec.ts";
 import { accountFile, createRoleKey } from "../../src/world/bus/accounts.ts";
+import type { Credentials } from "../../src/world/wire/options.ts";
 import { freePort, type NatsServer, startNats } from "../world/nats-server.ts";
 
 export const DATA = process.env["PANGAEA_DATA"] ?? "../shared/data";
@@ -24,13 +26,22 @@ export const KEYS = {
   stranger: createRoleKey("node"),
 };
 
-export async function webNats(): Promise<WebNats> {
+/** @param tls the server's certificate for localhost; without one pages speak plain text */
+export async function webNats(tls?: Credentials): Promise<WebNats> {
   const port = await freePort();
-  const listener = `websocket { listen: "127.0.0.1:${port}", no_tls: true }`;
   const accounts = accountFile([KEYS.coordinator, KEYS.node]);
+  const secure = (folder: string): string => {
+    if (!tls) return "no_tls: true";
+    const [cert, key] = [join(folder, "web.crt"), join(folder, "web.key")];
+    writeFileSync(cert, tls.cert);
+    writeFileSync(key, tls.key);
+    return `tls { cert_file: "${cert}", key_file: "${key}" }`;
+  };
+  const config = (folder: string): string =>
+    `websocket { listen: "127.0.0.1:${port}", ${secure(folder)} }\n${accounts}`;
   return {
-    server: await startNats(() => `${listener}\n${accounts}`),
-    web: `ws://127.0.0.1:${port}`,
+    server: await startNats(config),
+    web: tls ? `wss://localhost:${port}` : `ws://127.0.0.1:${port}`,
   };
 }
 

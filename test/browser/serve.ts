@@ -28,11 +28,12 @@ export interface OpenPage {
 
 /**
  * Serves the repository's root on loopback. `flags` are Chromium's. `folders` are served under further names:
- * `{ "/data/": "…/shared/data" }`.
+ * `{ "/data/": "…/shared/data" }`. `home` is the user's, where Chromium finds whom the user trusts.
  */
 export async function openPage(
   flags: readonly string[] = [],
   folders: Readonly<Record<string, string>> = {},
+  home?: string,
 ): Promise<OpenPage> {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
@@ -48,6 +49,7 @@ export async function openPage(
   const browser: Browser = await chromium.launch({
     executablePath: await chromiumPath(),
     args: ["--no-sandbox", ...flags],
+    ...(home !== undefined && { env: { ...process.env, HOME: home } as Record<string, string> }),
   });
   const said: string[] = [];
   const another = async (): Promise<Page> => {
