@@ -9,7 +9,7 @@
  *
  * Adaptation is that of src/run/stream-measures.ts, to a class that comes for the first time, and to one that comes again.
  * "faster" divides that of isolated learning by that of the row, seed by seed. `--curve` prints the mean error from 5
- * batches before a shift to 30 after, and each site's adaptation; `--json` adds a line for each run to a file.
+ * batches before a shift to 30 after, and each site's adaptation, `--marks` what happened at them; `--json` adds a line for each run to a file.
  */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { executeRun, newShared } from "../src/run/execute.ts";
@@ -187,6 +187,14 @@ async function once(
   );
   const row = compareRow(view, spec);
   const sites = [...(view.streams?.sites.values() ?? [])];
+  if (process.argv.includes("--marks"))
+    for (const site of sites)
+      for (const { from, to } of segmentsOf(site)) {
+        const parts = Array.from({ length: Math.ceil((to - from) / 20) }, (_, i) =>
+          (100 * errorOf(site, from + 20 * i, Math.min(to, from + 20 * (i + 1)))).toFixed(0),
+        );
+        process.stdout.write(`  ${between} ${site.id} from ${from}, by 20: ${parts.join(" ")}\n`);
+      }
   const shifts = sites.flatMap((site) => segmentsOf(site).map((segment) => ({ site, segment })));
   return {
     ...row.streams!,

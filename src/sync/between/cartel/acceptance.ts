@@ -29,6 +29,8 @@ export interface Trial {
 
 export interface TrialResult {
   readonly accepted: boolean;
+  /** Refused, but by no more than chance: a few rows more of the class may tell. */
+  readonly undecided: boolean;
   /** For people. */
   readonly reason: string;
   /** The batches as the model with the portion predicts them; none where there was no portion. */
@@ -37,6 +39,9 @@ export interface TrialResult {
   readonly saved: Uint8Array;
   readonly flops: Flops;
 }
+
+/** So many standard deviations of chance are needed to say that a portion does harm. */
+const CLEARLY = 2;
 
 /** The model is afterwards as it was, or has taken the portion in. Nobody else may touch it meanwhile. */
 export async function tryPortion(
@@ -52,7 +57,7 @@ export async function tryPortion(
     // Whatever is wrong with somebody else's bytes is wrong with the bytes.
     model.restore(saved);
     const reason = `no portion: ${error instanceof Error ? error.message : String(error)}`;
-    return { accepted: false, reason, judged: [], saved, flops: now.flops };
+    return { accepted: false, undecided: false, reason, judged: [], saved, flops: now.flops };
   }
   const merged = await judgeWindow(model, trial);
   const before = sum(
@@ -61,9 +66,12 @@ export async function tryPortion(
   const after = sum(merged.wrong.map(sum));
   const accepted = after < before && after <= before - trial.margin * now.examples;
   if (!accepted) model.restore(saved);
+  // Of n rows on which the two differ, n is at most the errors of both.
+  const undecided = !accepted && after - before <= CLEARLY * Math.sqrt(after + before);
   const percent = (errors: number): string => `${((100 * errors) / now.examples).toFixed(1)} %`;
   return {
     accepted,
+    undecided,
     reason: `errs ${percent(after)} with it, ${percent(before)} without`,
     judged: trial.batches.map(({ rows }, i) => ({ rows, wrong: merged.wrong[i]! })),
     saved,

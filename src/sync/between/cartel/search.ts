@@ -1,4 +1,5 @@
 /** What a site does to be helped: asks the registry, chooses neighbours, and tries the portions that they send. */
+import { invariant } from "../../../core/errors.ts";
 import type { NodeId, SiteId } from "../../../core/ids.ts";
 import type { Scope } from "../../../core/scope.ts";
 import { type Flops, MILLISECOND, type Micros, SECOND } from "../../../core/units.ts";
@@ -12,7 +13,7 @@ import { chooseNeighbours, type Verdict } from "./neighbours.ts";
 import type { CartelOptions } from "./options.ts";
 import type { Registry, SiteRecord } from "./registry/contract.ts";
 import type { Sketch } from "./sketch.ts";
-import { Transfer } from "./transfer.ts";
+import { type Answer, Transfer } from "./transfer.ts";
 import type { SiteWindow } from "./window.ts";
 
 export interface SearchParts {
@@ -45,7 +46,7 @@ export class Search {
   async neighbours(need: readonly number[], scope: Scope): Promise<readonly Verdict[]> {
     const { world, site, request, options, model, sketch, window } = this.#parts;
     const { neighbours, reportEvery } = options;
-    await this.#ask(need, scope);
+    await this.#askRegistry(need, scope);
     const { counts, errors } = window.latest(options.now);
     const { roundTripMicros, egressDollarsPerGB } = request.network;
     const nodes = new Map(this.#known.map(({ site, node }) => [site, node]));
@@ -75,17 +76,9 @@ export class Search {
     );
   }
 
-  /**
-   * The trial of the neighbour's portion, or why there was none.
-   * @param adopt called as soon as the portion is in the model, before anything else is learned
-   */
-  async portion(
-    neighbour: NodeId,
-    need: readonly number[],
-    adopt: (result: TrialResult) => void,
-    scope: Scope,
-  ): Promise<{ readonly result: TrialResult } | { readonly none: string }> {
-    const { world, options, model, exclusive } = this.#parts;
+  /** The neighbour's portion for the classes, or why there is none. */
+  async ask(neighbour: NodeId, need: readonly number[], scope: Scope): Promise<Answer> {
+    const { world, options, model } = this.#parts;
     const { transfer } = options;
     const left = this.#budget.left(world.clock.now());
     if (left <= 0) return { none: "the budget of bytes is spent" };
@@ -95,19 +88,33 @@ export class Search {
     const asking = { model: model.kind, classes: need, maxBytes, timeout };
     const answer = await this.#transfer.ask(neighbour, asking, scope);
     this.#budget.spend(this.#transfer.bytes - had, world.clock.now());
-    if ("none" in answer) return answer;
+    return answer;
+  }
+
+  /**
+   * The acceptance test of a portion.
+   * @param adopt called as soon as the portion is in the model, before anything else is learned
+   */
+  async try(
+    packed: Uint8Array,
+    need: readonly number[],
+    adopt: (result: TrialResult) => void,
+    scope: Scope,
+  ): Promise<TrialResult> {
+    const { world, model, exclusive } = this.#parts;
     const tried: { result?: TrialResult } = {};
     const work = async (): Promise<Flops> => {
-      const result = await tryPortion(model, answer.packed, this.#trial(need));
+      const result = await tryPortion(model, packed, this.#trial(need));
       tried.result = result;
       if (result.accepted) adopt(result);
       return result.flops;
     };
     await world.spend(() => exclusive.run(work), scope);
-    return tried.result ? { result: tried.result } : { none: "was not tried" };
+    invariant(tried.result !== undefined, "what was done has a result");
+    return tried.result;
   }
 
-  async #ask(need: readonly number[], scope: Scope): Promise<void> {
+  async #askRegistry(need: readonly number[], scope: Scope): Promise<void> {
     const { world, site, options, registry } = this.#parts;
     const began = world.clock.now();
     const query = { classes: need, limit: 4 * options.neighbours.most };

@@ -45,6 +45,13 @@ interface Episode {
   readonly until: number;
   /** Whose portions did not pass the test; who was silent or busy may be asked again. */
   readonly failed: Set<NodeId>;
+  /** Portions of which the test could not say yet whether they help; tried again as rows of the class come. */
+  undecided: readonly Offer[];
+}
+
+interface Offer {
+  readonly from: Verdict;
+  readonly packed: Uint8Array;
 }
 
 interface Probationers {
@@ -134,21 +141,29 @@ export class CartelSite implements Around {
     const { now, transfer } = this.#parts.options;
     // A change within an episode is of the same need: what was known before it still is the measure.
     const before = this.#episode?.before ?? this.#window.before(now);
-    this.#episode = { before, until: this.#batch + transfer.patience, failed: new Set() };
+    this.#episode = {
+      before,
+      until: this.#batch + transfer.patience,
+      failed: new Set(),
+      undecided: [],
+    };
   }
 
   #seekHelp(scope: Scope): void {
     if (!this.#episode || this.#searching || this.#probation) return;
     if (this.#batch > this.#episode.until) this.#episode = undefined;
     if (!this.#episode) return;
-    const need = this.#need(this.#episode).filter((c) => this.#quiet.mayAsk(c, this.#batch));
-    if (need.length === 0) return;
+    const need = this.#need(this.#episode);
+    const news = need.filter((c) => this.#quiet.mayAsk(c, this.#batch));
     const episode = this.#episode;
+    if (need.length === 0 || (news.length === 0 && episode.undecided.length === 0)) return;
     this.#searching = true;
     scope.spawn(async (task) => {
       try {
-        const answered = await this.#seek(episode, need, task);
-        this.#quiet.asked(need, this.#batch, answered);
+        if (await this.#tryAgain(episode, need, task)) return;
+        if (news.length === 0) return;
+        const answered = await this.#seek(episode, news, task);
+        this.#quiet.asked(news, this.#batch, answered);
       } finally {
         this.#searching = false;
       }
@@ -169,22 +184,20 @@ export class CartelSite implements Around {
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
     let answered = verdicts.length > 0 && kept.length === 0;
     let left = need;
-    for (const { record, reason } of kept) {
-      const adopt = (result: TrialResult): void => {
-        const text = `${classesText(left)}: ${result.reason}; ${reason}`;
-        mark(world, this.#batch, "accept", { peer: record.site, text });
-        this.#adopt(result, record.node, need, episode);
-      };
-      const tried = await this.#search.portion(record.node, left, adopt, scope);
-      if ("none" in tried) {
-        this.#reject(tried.none, record);
+    for (const verdict of kept) {
+      const { record } = verdict;
+      const answer = await this.#search.ask(record.node, left, scope);
+      if ("none" in answer) {
+        this.#reject(answer.none, record);
         continue;
       }
       answered = true;
-      this.#testFlops += tried.result.flops;
-      if (!tried.result.accepted) {
+      const offer = { from: verdict, packed: answer.packed };
+      const result = await this.#try(offer, left, episode, scope);
+      if (!result.accepted) {
         episode.failed.add(record.node);
-        this.#reject(tried.result.reason, record);
+        if (result.undecided) episode.undecided = [...episode.undecided, offer];
+        this.#reject(result.reason, record);
         continue;
       }
       // What one has not brought, the next one may: a few trees of a forest are soon outvoted.
@@ -192,6 +205,29 @@ export class CartelSite implements Around {
       if (left.length === 0) break;
     }
     return answered;
+  }
+
+  /** Those that were too close to call, on what has come since; whether one of them is taken. */
+  async #tryAgain(episode: Episode, need: readonly number[], scope: Scope): Promise<boolean> {
+    for (const offer of episode.undecided)
+      if ((await this.#try(offer, need, episode, scope)).accepted) return true;
+    return false;
+  }
+
+  async #try(
+    { from: { record, reason }, packed }: Offer,
+    need: readonly number[],
+    episode: Episode,
+    scope: Scope,
+  ): Promise<TrialResult> {
+    const adopt = (result: TrialResult): void => {
+      const text = `${classesText(need)}: ${result.reason}; ${reason}`;
+      mark(this.#parts.world, this.#batch, "accept", { peer: record.site, text });
+      this.#adopt(result, record.node, need, episode);
+    };
+    const result = await this.#search.try(packed, need, adopt, scope);
+    this.#testFlops += result.flops;
+    return result;
   }
 
   #reject(text: string, peer?: SiteRecord): void {
