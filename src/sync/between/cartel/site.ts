@@ -267,6 +267,8 @@ export class CartelSite implements Around {
     if (judgement === "taken back") {
       const { nodes, episode } = this.#probationers;
       await this.alone(async () => model.restore(probation.shadow.save()));
+      // The window could not show the harm of one; of those on which it could not decide it knows less.
+      episode.undecided = [];
       for (const node of nodes) {
         episode.failed.add(node);
         mark(world, this.#batch, "reject", {
