@@ -15,7 +15,7 @@ import { FaultSpec } from "../world/simulated/faults.ts";
 
 const count = z.number().int().positive();
 
-export const SITE_PRESETS = ["ec2-11", "aws-10", "near", "far"] as const;
+export const SITE_PRESETS = ["ec2-11", "aws-10", "near", "far", "oregon-ireland"] as const;
 
 /** Where the sites are and what stands there. Exactly one of `preset`, `file`, `count`. */
 export const SitesSpec = z

@@ -55,7 +55,7 @@ faults: { kind: crash }
         "x.yaml:5:50: optimizer.beta1: beta1 does not go with kind: momentum (it belongs to adam; remove it or change kind)",
         "x.yaml:5:70: optimizer.momentum: must be less than 1, got 90 (shares are between 0 and 1: write 0.9)",
         "x.yaml:6:8: batch: expected a whole number, got 3.5",
-        "x.yaml:7:18: sites.preset: "ec2-12" is not one of ec2-11, aws-10, near, far (did you mean ec2-11?)",
+        "x.yaml:7:18: sites.preset: "ec2-12" is not one of ec2-11, aws-10, near, far, oregon-ireland (did you mean ec2-11?)",
         "x.yaml:8:10: between: expected an object with kind: stretched, none, centralize, federated, gaia, cartel, got "gaia" (write { kind: gaia })",
         "x.yaml:9:1: staleness: unknown key staleness (it belongs at within.staleness or between.staleness)",
         "x.yaml:10:19: stop.accuracy: must be at most 1, got 97 (shares are between 0 and 1: write 0.97)",

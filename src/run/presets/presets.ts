@@ -11,4 +11,6 @@ export const PRESETS: Readonly<Record<(typeof SITE_PRESETS)[number], GridFile>> 
   near: pick(EC2_11, ["virginia", "california"]),
   /** The far pair. */
   far: pick(EC2_11, ["singapore", "sao-paulo"]),
+  /** The pair of docs/deploy.md. */
+  "oregon-ireland": pick(EC2_11, ["oregon", "ireland"]),
 };
