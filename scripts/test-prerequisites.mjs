@@ -5,7 +5,7 @@
  * password).
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const CHROMIUM = {
@@ -49,12 +49,20 @@ const SLURM = {
   what: "Slurm",
   variable: "SLURM_PATH",
   folders: ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"],
-  packages: ["slurmctld", "slurmd", "slurm-client", "slurmrestd", "slurm-wlm-basic-plugins"],
+  packages: [
+    "slurmctld",
+    "slurmd",
+    "slurm-client",
+    "slurmrestd",
+    "slurm-wlm-basic-plugins",
+    "slurm-wlm-jwt-plugin",
+  ],
   purpose: "the tests of placement",
   // Its variable names a folder that has the programs.
   find: () => {
     const found = findSlurm();
-    return Object.values(found).every((program) => program !== undefined) ? found : undefined;
+    const there = Object.values(found).every((program) => program !== undefined);
+    return there && hasTokens() ? found : undefined;
   },
 };
 
@@ -77,6 +85,13 @@ export const findNatsServer = () => find(NATS);
 
 /** The path of NSS's certutil, which tells Chromium whom to trust, or nothing. */
 export const findCertutil = () => find(CERTUTIL);
+
+/** Whether Debian's Slurm has its plugin for JSON Web Tokens; whoever names another Slurm sees to that. */
+function hasTokens() {
+  if (process.env[SLURM.variable]) return true;
+  const libraries = readdirSync("/usr/lib").map((name) => join("/usr/lib", name, "slurm-wlm"));
+  return libraries.some((folder) => existsSync(join(folder, "auth_jwt.so")));
+}
 
 /** The path of each of Slurm's programs, or nothing for one that is absent. */
 export function findSlurm() {

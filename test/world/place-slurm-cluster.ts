@@ -3,6 +3,7 @@
  * one user (`slurm` where the tests run as root, since slurmrestd refuses root), so jobs can be of that user only.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
@@ -12,8 +13,14 @@ import { freePort } from "./nats-server.ts";
 type Programs = Readonly<Record<"slurmctld" | "slurmd" | "srun" | "slurmrestd", string>>;
 
 export interface SlurmCluster {
-  /** Of slurmrestd. */
+  /** Of slurmrestd, which trusts the socket's user. */
   readonly address: string;
+  /** Of another over TCP, which wants a JSON Web Token. */
+  readonly guarded: string;
+  /** Whose jobs they are. */
+  readonly user: string;
+  /** A token of that user, as `scontrol token` makes it. */
+  token(): string;
   /** Where jobs may write. */
   readonly folder: string;
   /** For `SLURM_CONF`. */
@@ -53,6 +60,8 @@ SlurmctldPort=${ports[0]}
 SlurmUser=${user.name}
 SlurmdUser=${user.name}
 AuthType=auth/none
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key=${folder}/jwt.key
 CredType=cred/none
 StateSaveLocation=${folder}/state
 SlurmdSpoolDir=${folder}/spool-%n
@@ -88,16 +97,20 @@ export async function startSlurm(): Promise<SlurmCluster> {
   }
   chownSync(folder, user.uid, user.gid);
   chmodSync(folder, 0o755);
+  const key = join(folder, "jwt.key");
+  writeFileSync(key, randomBytes(32), { mode: 0o600 });
+  chownSync(key, user.uid, user.gid);
   const ports = await Promise.all([0, ...NODES].map(freePort));
+  const guarded = `127.0.0.1:${await freePort()}`;
   const config = join(folder, "slurm.conf");
   writeFileSync(config, configuration(folder, user, ports));
   writeFileSync(join(folder, "gres.conf"), "NodeName=n3 Name=gpu File=/dev/null\n");
   const socket = join(folder, "rest.socket");
   const daemons: ChildProcess[] = [];
   let log = "";
-  const start = (program: string, ...args: readonly string[]): void => {
-    const env = { ...process.env, SLURM_CONF: config };
-    const ids = process.getuid?.() === 0 ? { uid: user.uid, gid: user.gid } : {};
+  const ids = process.getuid?.() === 0 ? { uid: user.uid, gid: user.gid } : {};
+  const env: NodeJS.ProcessEnv = { ...process.env, SLURM_CONF: config };
+  const startIn = (env: NodeJS.ProcessEnv, program: string, ...args: readonly string[]): void => {
     const daemon = spawn(program, args, { ...ids, env, cwd: folder, stdio: "pipe" });
     daemon.stderr.on("data", (data: Buffer) => {
       log += data.toString();
@@ -105,19 +118,20 @@ export async function startSlurm(): Promise<SlurmCluster> {
     daemon.stdout.resume();
     daemons.push(daemon);
   };
+  const start = (program: string, ...args: readonly string[]): void =>
+    startIn(env, program, ...args);
   start(programs.slurmctld, "-D", "-f", config);
   for (const { name } of NODES) start(programs.slurmd, "-D", "-N", name, "-f", config);
   const plugins = "openapi/v0.0.38,openapi/v0.0.37,openapi/v0.0.36";
-  start(
-    programs.slurmrestd,
-    "-f",
-    config,
-    "-s",
-    plugins,
-    "-a",
-    "rest_auth/local",
-    `unix:${socket}`,
-  );
+  const rest = ["-f", config, "-s", plugins, "-a"];
+  start(programs.slurmrestd, ...rest, "rest_auth/local", `unix:${socket}`);
+  // "daemon": what it is asked goes on with the token of whoever asks, not with its own rights.
+  startIn({ ...env, SLURM_JWT: "daemon" }, programs.slurmrestd, ...rest, "rest_auth/jwt", guarded);
+  const token = (): string => {
+    const words = ["token", "lifespan=600"];
+    const said = execFileSync("scontrol", words, { ...ids, env, encoding: "utf8" });
+    return said.trim().replace(/^SLURM_JWT=/, "");
+  };
   const stop = async (): Promise<void> => {
     await Promise.all(daemons.map(end));
     rmSync(folder, { recursive: true, force: true });
@@ -128,7 +142,10 @@ export async function startSlurm(): Promise<SlurmCluster> {
     await stop();
     throw error;
   }
-  return { address: `unix:${socket}`, folder: jobs, config, stop };
+  return {
+    ...{ address: `unix:${socket}`, guarded: `http://${guarded}`, user: user.name, token },
+    ...{ folder: jobs, config, stop },
+  };
 }
 
 async function end(daemon: ChildProcess): Promise<void> {

@@ -144,6 +144,50 @@ describe.each([
   });
 });
 
+describe("a slurmrestd that wants a JSON Web Token", () => {
+  const withToken = (read: () => string): Placer =>
+    slurmPlacer({
+      ...{ address: cluster.guarded, token: { user: cluster.user, read }, folder: cluster.folder },
+      interval: 100 * MILLISECOND,
+    });
+  const forged = (token: string): string => {
+    const [head, claims] = token.split(".");
+    return `${head}.${claims}.${"A".repeat(43)}`;
+  };
+
+  test("takes the jobs of whom the token names, and ends them", async () => {
+    await Scope.run(async (scope) => {
+      const tokens: string[] = [];
+      const read = (): string => {
+        const token = cluster.token();
+        tokens.push(token);
+        return token;
+      };
+      const one = wanted("signed", sh('echo "as $(id -un)"'));
+      const { placements } = await withToken(read).place([one, wanted("b", SLEEPS)], scope);
+      const end = await placements[0]?.ended;
+      expect(end).toEqual({ how: "exit code 0", lastLines: [`as ${cluster.user}`] });
+      expect(tokens.length).toBeGreaterThan(2);
+    });
+    expect(await living()).toBe(0);
+  });
+
+  test("refuses no token, a forged one and one cut short, whose text no error shows", async () => {
+    const token = cluster.token();
+    const none = slurmPlacer({ address: cluster.guarded, folder: cluster.folder });
+    for (const [placer, code, fix] of [
+      [none, "SCHEDULER_FORBIDDEN", /./],
+      [withToken(() => forged(token)), "SCHEDULER_REFUSED", /token may be wrong, or over/],
+      [withToken(() => token.slice(0, 40)), "SCHEDULER_REFUSED", /token may be wrong, or over/],
+    ] as const) {
+      const error = await failure(Scope.run((scope) => placer.place([wanted("a", SLEEPS)], scope)));
+      expect([error.code, error.fix]).toEqual([code, expect.stringMatching(fix)]);
+      expect(error.message).not.toContain(token.slice(0, 20));
+    }
+    expect(await living()).toBe(0);
+  });
+});
+
 test("the newest version of the interface that is served is found", async () => {
   const timers = realTimers();
   const http = new HttpClient({ who: "slurmrestd", address: cluster.address, timers });

@@ -39,13 +39,19 @@ export class SlurmRest {
     this.#version = version;
   }
 
-  /** Finds the newest version that is served. */
+  /** Finds the newest version that is served, by a slurmctld that answers whoever asks here. */
   static async open(http: HttpClient): Promise<SlurmRest> {
+    let said: string | undefined;
     for (let version = NEWEST; version >= OLDEST; version--) {
       const { status, body } = await http.send("GET", `/slurm/v0.0.${version}/ping`);
       if (status < 300) return new SlurmRest(http, version);
       if (status === 401 || status === 403) throw refusal(http.who, status, saying(body));
+      if (status !== 404) said ??= `v0.0.${version} answers ${status}: ${saying(body)}`;
     }
+    if (said !== undefined)
+      throw new PangaeaError("SCHEDULER_REFUSED", `${http.who} does not reach slurmctld: ${said}`, {
+        fix: "see `scontrol ping`; a token may be wrong, or over: `scontrol token`",
+      });
     throw new PangaeaError(
       "SCHEDULER_REFUSED",
       `${http.who} serves none of v0.0.${OLDEST} to v0.0.${NEWEST}`,

@@ -1,13 +1,13 @@
 /** What Slurm says of a job, as what it means for a placement. The words are those of `squeue`'s manual. */
 import type { JobState } from "../job.ts";
 
-/** A job as slurmrestd gives it: words and numbers up to v0.0.39, lists and records from v0.0.40. */
+/** A job as slurmrestd gives it: words and numbers up to v0.0.39 (there as records), lists and records from v0.0.40. */
 export interface JobRecord {
   readonly job_id?: number;
   readonly job_state?: string | readonly string[];
   readonly state_reason?: string;
   readonly state_description?: string;
-  readonly exit_code?: number | ExitRecord;
+  readonly exit_code?: number | SetNumber | ExitRecord;
   readonly nodes?: string;
 }
 
@@ -64,8 +64,9 @@ function howOf(word: string, reason: string, record: JobRecord): string {
 
 /** Older versions give the status as wait(2) has it. */
 function exitOf(exit: JobRecord["exit_code"]): { readonly code: number; readonly signal: number } {
-  if (typeof exit !== "object") return { code: (exit ?? 0) >> 8, signal: (exit ?? 0) & 127 };
-  const { return_code: code, signal } = exit;
+  const status = typeof exit === "object" && "number" in exit ? exit.number : exit;
+  if (typeof status !== "object") return { code: (status ?? 0) >> 8, signal: (status ?? 0) & 127 };
+  const { return_code: code, signal } = status as ExitRecord;
   return {
     code: typeof code === "number" ? code : (code?.number ?? 0),
     signal: signal?.id?.number ?? signal?.signal_id ?? 0,
