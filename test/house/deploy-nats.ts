@@ -1,12 +1,12 @@
 /** The NATS servers of `deploy/`, really started: their files and ports on this machine, all else as it stands there. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SECOND } from "../../src/core/units.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
 import { realTimers } from "../../src/world/bus/timers.ts";
+import { type Guarded, guard } from "../../src/world/cluster/private-nats.ts";
 import { freePort } from "../world/nats-server.ts";
 import { read } from "./source.ts";
 
@@ -29,14 +29,10 @@ export async function joinSites(secrets: string, sites: readonly string[]): Prom
   const folder = mkdtempSync(join(tmpdir(), "pangaea-deploy-nats-"));
   const leafPort = await freePort();
   const ports = new Map<string, number>();
-  const children: ChildProcess[] = [];
+  const servers: Guarded[] = [];
   const checked: string[] = [];
   const stop = async (): Promise<void> => {
-    for (const child of children) {
-      const gone = once(child, "exit");
-      child.kill("SIGKILL");
-      await gone;
-    }
+    for (const server of servers) await server.end();
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -60,7 +56,7 @@ export async function joinSites(secrets: string, sites: readonly string[]): Prom
       writeFileSync(config, moved);
       execFileSync(program, ["-t", "-c", config], { stdio: "pipe" });
       checked.push(site);
-      children.push(await start(program, config, site !== sites[0]));
+      servers.push(await start(program, config, site !== sites[0]));
     }
   } catch (error) {
     await stop();
@@ -99,15 +95,15 @@ export async function joinSites(secrets: string, sites: readonly string[]): Prom
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** @param joins it is ready when its leaf connection stands, too */
-function start(program: string, config: string, joins: boolean): Promise<ChildProcess> {
-  const child = spawn(program, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+function start(program: string, config: string, joins: boolean): Promise<Guarded> {
+  const server = guard(program, dirname(config), ["-c", config]);
   return new Promise((resolve, reject) => {
     let log = "";
-    child.stderr.on("data", (data: Buffer) => {
+    server.process.stderr?.on("data", (data: Buffer) => {
       log += data.toString();
       const ready = /Server is ready/.test(log);
-      if (ready && (!joins || /Leafnode connection created/.test(log))) resolve(child);
+      if (ready && (!joins || /Leafnode connection created/.test(log))) resolve(server);
     });
-    child.once("exit", () => reject(new Error(`nats-server ended:\n${log}`)));
+    server.process.once("exit", () => reject(new Error(`nats-server ended:\n${log}`)));
   });
 }

@@ -1,5 +1,8 @@
-/** Real NATS servers for tests: each in a temporary folder, on a free port of loopback. */
-import { type ChildProcess, spawn } from "node:child_process";
+/**
+ * Real NATS servers for tests: each in a temporary folder, on a free port of loopback. They end with the process of the
+ * tests, also where that is killed.
+ */
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -9,6 +12,7 @@ import { SECOND } from "../../src/core/units.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
 import type { NatsOptions } from "../../src/world/bus/nats-options.ts";
 import { realTimers } from "../../src/world/bus/timers.ts";
+import { type Guarded, guard } from "../../src/world/cluster/private-nats.ts";
 import type { BusUnderTest } from "./bus-contract.ts";
 
 interface Prerequisites {
@@ -60,20 +64,14 @@ export async function startNats(
       ? ""
       : `jetstream { store_dir: "${join(folder, "js")}"\n${domain} }`;
   writeFileSync(file, `listen: "127.0.0.1:${port}"\n${store}\n${config(folder)}\n`);
-  let child: ChildProcess | undefined;
+  let running: Guarded | undefined;
   let log = "";
   const start = async (): Promise<void> => {
-    child = spawn(program, ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
-    child.stderr?.on("data", (data: Buffer) => {
+    running = guard(program, folder, ["-c", file]);
+    running.process.stderr?.on("data", (data: Buffer) => {
       log += data.toString();
     });
-    await ready(child);
-  };
-  const kill = async (): Promise<void> => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, "exit");
-    child.kill("SIGKILL");
-    await gone;
+    await ready(running.process);
   };
   await start();
   return {
@@ -81,10 +79,10 @@ export async function startNats(
     folder,
     log: () => log,
     url: `${options.scheme ?? "nats"}://127.0.0.1:${port}`,
-    kill,
+    kill: async () => running?.end(true),
     restart: start,
     stop: async () => {
-      await kill();
+      await running?.end();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -12,38 +12,60 @@ export interface PrivateNats {
   close(): Promise<void>;
 }
 
-/** A process that runs nats-server until its standard input ends, and then takes the store away. */
+/** Runs a program until its own standard input ends, and then takes the folder away, unless it was told anything. */
 const GUARD = `
 const { spawn } = require("node:child_process");
 const { rmSync } = require("node:fs");
-const [folder, ...words] = process.argv.slice(1);
-const server = spawn("nats-server", words, { stdio: ["ignore", "ignore", "inherit"] });
-let code = 0;
+const [program, folder, ...words] = process.argv.slice(1);
+const server = spawn(program, words, { stdio: ["ignore", "ignore", "inherit"] });
+let [code, keep] = [0, false];
 server.on("error", (error) => { process.stderr.write(error.message); code = 1; process.exit(code); });
-server.on("exit", () => { rmSync(folder, { recursive: true, force: true }); process.exit(code); });
-process.stdin.on("end", () => server.kill("SIGKILL")).resume();
+server.on("exit", () => {
+  if (!keep) rmSync(folder, { recursive: true, force: true });
+  process.exit(code);
+});
+process.stdin.on("data", () => { keep = true; }).on("end", () => server.kill("SIGKILL"));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
 `;
+
+/**
+ * Starts a server that ends with this process, however that goes: its guard sees the end of its standard input. What
+ * the server says on stderr is the guard's.
+ * @param folder goes with the server
+ */
+export function guard(program: string, folder: string, words: readonly string[]): Guarded {
+  const started = spawn(process.execPath, ["-e", GUARD, program, folder, ...words], {
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  started.stdin.on("error", () => {});
+  const end = async (keep = false): Promise<void> => {
+    if (started.exitCode !== null || started.signalCode !== null || started.pid === undefined)
+      return;
+    const gone = once(started, "exit");
+    started.stdin.end(keep ? "keep" : "");
+    await gone;
+  };
+  return { process: started, end };
+}
+
+export interface Guarded {
+  readonly process: ChildProcess;
+  /** Ends the server as a crash does. @param keep whether its folder stays */
+  end(keep?: boolean): Promise<void>;
+}
 
 /** @throws PangaeaError NATS_MISSING where no nats-server is found, or it does not start */
 export async function startNats(): Promise<PrivateNats> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "pangaea-nats-"));
   const words = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder];
-  // It ends with this process, however that goes: the guard sees the end of its standard input.
-  const guarded = ["-e", GUARD, folder, ...words];
-  const child = spawn(process.execPath, guarded, { stdio: ["pipe", "ignore", "pipe"] });
-  child.stdin.on("error", () => {});
+  const server = guard("nats-server", folder, words);
   const close = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      const gone = once(child, "exit");
-      child.stdin.end();
-      await gone;
-    }
+    await server.end();
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await ready(child);
+    await ready(server.process);
   } catch (error) {
     await close();
     throw error;
