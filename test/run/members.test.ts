@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import type { RunEvent } from "../../src/core/events.ts";
 import { RunSpec } from "../../src/run/spec.ts";
 import { evaluations, execute, ratings, small } from "../sync/real.ts";
 
@@ -33,7 +34,7 @@ test("a site leaves, comes back and is judged again; the run reaches its end, th
 
 test("without the only copy's owner the run ends with a last judgement and its name", async () => {
   const spec = small({ faults: [{ kind: "leave", target: "site-1", at: 0.5 }] });
-  const events: unknown[] = [];
+  const events: RunEvent[] = [];
   const failed = execute(spec, { onEvent: (event) => events.push(event) });
   await expect(failed).rejects.toThrow("site-1/server-0 has left, and the run cannot go on");
   const told = events.filter(({ type }) => type !== "link");
