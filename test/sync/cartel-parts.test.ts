@@ -134,6 +134,31 @@ describe("the acceptance test", () => {
     expect(result.saved).toEqual(before);
   });
 
+  test.each([
+    ["hardly more than it helps: a few rows more may tell", 0.5, [[1, 0.1]], true],
+    ["nothing, and helps with nothing", 0, [], true],
+    [
+      "clearly",
+      0,
+      [
+        [0, 0],
+        [1, 0],
+      ],
+      false,
+    ],
+  ] as const)(
+    "says whether chance explains a refusal of what harms %s",
+    async (_, skill, harm, undecided) => {
+      const result = await tryPortion(
+        model(),
+        packed([[3, skill], ...harm.map(([c, to]) => [c, to] as [number, number])]),
+        trial,
+      );
+      expect(result.accepted).toBe(false);
+      expect(result.undecided).toBe(undecided);
+    },
+  );
+
   test("what the model has memorised of the rows in need does not protect it", async () => {
     const toy = model();
     // It has learned the very rows by now; when they came it knew none of them.
@@ -155,22 +180,29 @@ describe("quiet", () => {
     expect(quiet.mayAsk(1, 15)).toBe(true);
   });
 
-  test("doubles with each request in vain, up to the most, and is short again after one of use", () => {
+  test("doubles with each request in vain, whatever for, and is short again after one of use", () => {
     const quiet = make();
-    const lasts = [0, 100, 200, 300].map((batch) => {
-      quiet.asked([1], batch, true);
-      return firstAfter(quiet, 1, batch);
+    const lasts = [1, 2, 1, 2].map((c, i) => {
+      quiet.asked([c], 10 * i, true);
+      return firstAfter(quiet, c, 10 * i);
     });
     expect(lasts).toEqual([5, 10, 20, 20]);
-    quiet.useful([1]);
-    quiet.asked([1], 400, true);
-    expect(firstAfter(quiet, 1, 400)).toBe(5);
+    quiet.useful();
+    quiet.asked([1], 40, true);
+    expect(firstAfter(quiet, 1, 40)).toBe(5);
+  });
+
+  test("what was in vain long ago is forgotten", () => {
+    const quiet = make();
+    for (const batch of [0, 5]) quiet.asked([1], batch, true);
+    quiet.asked([1], 25, true);
+    expect(firstAfter(quiet, 1, 25)).toBe(5);
   });
 
   test("silence says nothing of a request's use", () => {
     const quiet = make();
-    for (const batch of [0, 100, 200]) quiet.asked([1], batch, false);
-    expect(firstAfter(quiet, 1, 200)).toBe(5);
+    for (const batch of [0, 5, 10]) quiet.asked([1], batch, false);
+    expect(firstAfter(quiet, 1, 10)).toBe(5);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   runCartel,
   SWITCH,
 } from "./cartel-fixtures.ts";
+import { packed } from "./cartel-toy.ts";
 
 const isolated = (run: CartelRun = {}) => runCartel({ ...run, between: { kind: "none" } });
 const withOptions = (options: object): CartelRun => ({ between: { kind: "cartel", ...options } });
@@ -61,6 +62,27 @@ describe("cartel", () => {
       expect(carried.get("cartel.portion")).toBe("parameters");
       expect(carried.get("cartel.get-portion")).toBe("metadata");
     }
+  });
+
+  test("a portion on which the window cannot decide is tried again as rows of the class come", async () => {
+    const { marks } = await runCartel({
+      // Of the first five rows of the class it has most right, and of twice as many of another class as many more wrong.
+      model: (site, model) => {
+        if (site !== "s0")
+          model.pack = () =>
+            packed([
+              [3, 0.9],
+              [2, 0.7],
+            ]);
+      },
+    });
+    const of = marks("s0").map((mark) => mark.replace(/:.*/, ""));
+    const refused = of.indexOf("60 reject s1");
+    expect(refused).toBeGreaterThan(of.indexOf("60 request"));
+    // Nobody was asked again in between.
+    expect(of.slice(refused + 1).find((mark) => /request|accept/.test(mark))).toMatch(
+      /6[1-4] accept s1/,
+    );
   });
 
   test("on stationary streams nobody asks, and nobody errs more than alone", async () => {

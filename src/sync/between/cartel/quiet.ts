@@ -1,22 +1,23 @@
 /**
  * When a site may ask again. After a request for a class none for it follows for some batches; others may be asked for, so
  * that a request of no use does not keep a site from asking for a class that comes just then. Each request in a row that
- * helped with none of its classes doubles the time, up to `most`: binary exponential backoff (Metcalfe and Boggs,
- * "Ethernet", CACM 19, 1976). A site whose stream changes all the time so learns for what it asks in vain, and the first
- * request for a class is never late.
+ * was of no use doubles the time, up to `most`: binary exponential backoff (Metcalfe and Boggs, "Ethernet", CACM 19, 1976).
+ * A site whose stream changes all the time so learns that it asks in vain, and the first request for a class is never late.
  */
 export interface QuietOptions {
   /** Batches after a request for a class in which none for it follows. */
   readonly quiet: number;
-  /** At most, however often it was in vain. */
+  /** At most, however many were in vain. After as long without a request they are forgotten. */
   readonly quietMost: number;
 }
 
 export class Quiet {
   readonly #options: QuietOptions;
-  /** By class: the batch from which it may be asked for, and how often in a row asking was of no use. */
+  /** By class: the batch from which it may be asked for. */
   readonly #until = new Map<number, number>();
-  readonly #vain = new Map<number, number>();
+  /** Requests in a row, for whichever classes, that were of no use, and the batch of the last one. */
+  #vain = 0;
+  #last = 0;
 
   constructor(options: QuietOptions) {
     this.#options = options;
@@ -29,15 +30,15 @@ export class Quiet {
   /** A request for the classes has ended: in vain, unless what came is `useful` later, or everybody was silent. */
   asked(classes: readonly number[], batch: number, answered: boolean): void {
     const { quiet, quietMost } = this.#options;
-    for (const c of classes) {
-      const vain = this.#vain.get(c) ?? 0;
-      this.#until.set(c, batch + Math.min(quietMost, quiet * 2 ** vain));
-      if (answered) this.#vain.set(c, vain + 1);
-    }
+    if (batch - this.#last >= quietMost) this.#vain = 0;
+    this.#last = batch;
+    const until = batch + Math.min(quietMost, quiet * 2 ** this.#vain);
+    for (const c of classes) this.#until.set(c, until);
+    if (answered) this.#vain++;
   }
 
-  /** What came for them has helped. */
-  useful(classes: readonly number[]): void {
-    for (const c of classes) this.#vain.delete(c);
+  /** What came has helped. */
+  useful(): void {
+    this.#vain = 0;
   }
 }

@@ -56,8 +56,6 @@ interface Offer {
 
 interface Probationers {
   readonly nodes: NodeId[];
-  /** Classes for which they were asked. */
-  readonly classes: readonly number[];
   readonly episode: Episode;
 }
 
@@ -223,7 +221,7 @@ export class CartelSite implements Around {
     const adopt = (result: TrialResult): void => {
       const text = `${classesText(need)}: ${result.reason}; ${reason}`;
       mark(this.#parts.world, this.#batch, "accept", { peer: record.site, text });
-      this.#adopt(result, record.node, need, episode);
+      this.#adopt(result, record.node, episode);
     };
     const result = await this.#search.try(packed, need, adopt, scope);
     this.#testFlops += result.flops;
@@ -235,18 +233,13 @@ export class CartelSite implements Around {
   }
 
   /** The portion serves, on probation; what was known of the model's errors no longer holds. */
-  #adopt(
-    { saved, judged }: TrialResult,
-    node: NodeId,
-    classes: readonly number[],
-    episode: Episode,
-  ): void {
+  #adopt({ saved, judged }: TrialResult, node: NodeId, episode: Episode): void {
     const { world, request, options } = this.#parts;
     if (!this.#probation) {
       const shadow = request.createModel(world.random.stream("shadow"));
       shadow.restore(saved);
       this.#probation = new Probation(shadow, options.transfer.probation);
-      this.#probationers = { nodes: [], classes, episode };
+      this.#probationers = { nodes: [], episode };
     }
     this.#probationers?.nodes.push(node);
     this.#episode = undefined;
@@ -263,7 +256,7 @@ export class CartelSite implements Around {
     const { judgement, reason, helped } = probation;
     if (judgement === "open") return;
     this.#probation = undefined;
-    if (helped) this.#quiet.useful(this.#probationers.classes);
+    if (helped) this.#quiet.useful();
     if (judgement === "taken back") {
       const { nodes, episode } = this.#probationers;
       await this.alone(async () => model.restore(probation.shadow.save()));
