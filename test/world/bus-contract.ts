@@ -7,7 +7,7 @@ import { PangaeaError } from "../../src/core/errors.ts";
 import { Scope } from "../../src/core/scope.ts";
 import { SECOND } from "../../src/core/units.ts";
 import { openBlobs } from "../../src/world/bus/blobs.ts";
-import { type Bus, type Change, MAX_MESSAGE } from "../../src/world/bus/contract.ts";
+import { type Bus, type Change, type KeyValue, MAX_MESSAGE } from "../../src/world/bus/contract.ts";
 import { BusError, conflict } from "../../src/world/bus/errors.ts";
 
 export interface BusUnderTest {
@@ -284,6 +284,15 @@ export function describeBus(name: string, start: () => Promise<BusUnderTest>): v
         expect(await codeOf(right.kv(name))).toBe("BUS_BUCKET_DIFFERS");
         expect(await codeOf(right.kv(name, { ttlSeconds: 3 }))).toBe("BUS_BUCKET_DIFFERS");
         await right.kv(name, { ttlSeconds: 2 });
+      });
+
+      test("that nobody has made are not made by who asks for one that is there", async () => {
+        const name = bucket();
+        const asked = (): Promise<KeyValue> => right.kv(name, { existing: true });
+        expect((await refused(asked())).code).toBe("BUS_NO_BUCKET");
+        expect((await refused(asked())).retryable).toBe(true);
+        await (await left.kv(name)).put("a", bytes("1"));
+        expect(text((await (await asked()).get("a"))?.value)).toBe("1");
       });
 
       test("with a lifetime forget keys that nobody writes", async () => {

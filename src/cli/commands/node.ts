@@ -1,8 +1,10 @@
 /** `pangaea node`: this process as an agent of a cluster, or as a coordinator that stands by, or both. */
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { InputError } from "../../core/errors.ts";
+import { Scope } from "../../core/scope.ts";
 import { RunSpec } from "../../run/spec.ts";
 import type { Bus } from "../../world/bus/contract.ts";
+import type { BusNotice } from "../../world/bus/nats-options.ts";
 import { realTimers } from "../../world/bus/timers.ts";
 import { type ClusterAccess, DEFAULT_NATS, joinBus } from "../../world/cluster/access.ts";
 import { serveAgent } from "../../world/cluster/agent.ts";
@@ -78,17 +80,25 @@ async function withBus(
   { nats = DEFAULT_NATS }: NodeOptions,
   id: string,
   access: ClusterAccess,
-  { io, leave, joined }: Here,
+  { io, leave, joined, signal }: Here,
   use: (bus: Bus, notify: (text: string) => void) => Promise<void>,
 ): Promise<void> {
   const notify = (text: string): void => io.err(`${text}\n`);
   joined.set(id, false);
-  const bus = await joinBus(nats, id, access, (notice) => {
+  const hear = (notice: BusNotice): void => {
     if (notice.type !== "refused") joined.set(id, notice.type === "reconnected");
     if (notice.type === "refused") notify(`NATS refuses to ${notice.operation} ${notice.subject}`);
     else notify(`NATS: ${notice.type}`);
     if (notice.type === "ended") leave();
+  };
+  const scope = new Scope();
+  const stop = (): void => scope.cancel("it leaves");
+  signal.addEventListener("abort", stop, { once: true });
+  const bus = await joinBus(nats, id, access, hear, scope).catch((error: unknown) => {
+    if (scope.cancelled === undefined) throw error;
   });
+  signal.removeEventListener("abort", stop);
+  if (!bus) return;
   joined.set(id, true);
   await use(bus, notify).finally(() => bus.close());
 }

@@ -61,6 +61,8 @@ export interface BucketOptions {
   readonly domain?: string | undefined;
   /** A copy at this client's domain of that other domain's bucket: reads are local and late, writes go there. */
   readonly mirrorOf?: string | undefined;
+  /** Only one that is there: rejects with BUS_NO_BUCKET (retryable) instead of making it. */
+  readonly existing?: boolean | undefined;
 }
 
 export interface Entry {

@@ -39,6 +39,8 @@ export const timedOut = busError({ code: "BUS_TIMEOUT", retryable: true });
 export const noResponders = busError({ code: "BUS_NO_RESPONDERS", retryable: true });
 /** The server has no store for keys now: it starts, or has no leader. */
 export const unavailable = busError({ code: "BUS_UNAVAILABLE", retryable: true });
+/** The bucket is not there, and whoever asked does not make it. */
+export const noBucket = busError({ code: "BUS_NO_BUCKET", retryable: true });
 /** The server does not know this key or certificate, or it has expired. */
 export const unauthenticated = busError({ code: "BUS_UNAUTHENTICATED", retryable: false });
 /** The server knows who asks, and does not allow it. */

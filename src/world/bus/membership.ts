@@ -41,9 +41,12 @@ const ENTRY_SECONDS = 300;
 /** The bucket's name: permissions of roles name it, too. */
 export const MEMBERS = "members";
 
-/** The members at this client's domain, or at another one's. */
-export const openMembers = (bus: Bus, domain?: string): Promise<KeyValue> =>
-  bus.kv(MEMBERS, { ttlSeconds: ENTRY_SECONDS, domain });
+/**
+ * The members at this client's domain, or at another one's.
+ * @param existing for who may not make the bucket: BUS_NO_BUCKET until somebody has.
+ */
+export const openMembers = (bus: Bus, domain?: string, existing = false): Promise<KeyValue> =>
+  bus.kv(MEMBERS, { ttlSeconds: ENTRY_SECONDS, domain, existing });
 
 export interface Membership {
   readonly member: Member;

@@ -4,7 +4,7 @@
  */
 import type { Micros } from "../../core/units.ts";
 import type { BucketOptions, Bus, KeyValue, Subscription } from "./contract.ts";
-import { closed, errorFromData, errorToData, noResponders, timedOut } from "./errors.ts";
+import { closed, errorFromData, errorToData, noBucket, noResponders, timedOut } from "./errors.ts";
 import { checkSize, MemoryBucket, openMemoryBucket } from "./memory-bucket.ts";
 import { checkBucket, checkDomain, checkSubject, isBelow } from "./names.ts";
 import type { Timers } from "./timers.ts";
@@ -78,6 +78,7 @@ export class MemoryBroker {
     const domain = named === undefined ? own : checkDomain(named);
     const place = `${domain}.${checkBucket(name)}`;
     let bucket = this.#buckets.get(place);
+    if (!bucket && options.existing) throw noBucket(`there is no bucket ${name}`);
     if (!bucket) {
       bucket = new MemoryBucket(name, options, this.timers);
       this.#buckets.set(place, bucket);

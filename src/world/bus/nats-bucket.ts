@@ -15,7 +15,7 @@ import type {
   Revision,
   Subscription,
 } from "./contract.ts";
-import { BusError, bucketDiffers, unavailable } from "./errors.ts";
+import { BusError, bucketDiffers, noBucket, unavailable } from "./errors.ts";
 import { decodeJson, decodeText, encodeJson } from "./frame.ts";
 import { checkFilter, checkSize } from "./memory-bucket.ts";
 import { checkBucket, checkDomain, checkKey } from "./names.ts";
@@ -112,8 +112,9 @@ export class BucketApi {
 
   /** Creates the bucket if need be, and compares what the server made of it. */
   async open(): Promise<void> {
-    const { ttlSeconds = 0, replicas = 1, mirrorOf } = this.#options;
+    const { ttlSeconds = 0, replicas = 1, mirrorOf, existing } = this.#options;
     let info = await this.info();
+    if (!info && existing) throw noBucket(`there is no bucket ${this.bucket}`);
     if (!info) {
       const window = Math.min(DUPLICATE_SECONDS, ttlSeconds || DUPLICATE_SECONDS);
       const source =

@@ -1,5 +1,6 @@
 /** How a process reaches the cluster: the bus, its keys and certificates. Secrets stay out of experiments and logs. */
 import { InputError } from "../../core/errors.ts";
+import type { Scope } from "../../core/scope.ts";
 import { SECOND } from "../../core/units.ts";
 import { createRoleKey } from "../bus/accounts.ts";
 import type { Bus } from "../bus/contract.ts";
@@ -34,21 +35,16 @@ export async function joinBus(
   id: string,
   access: ClusterAccess,
   notify?: (notice: BusNotice) => void,
+  scope?: Scope,
 ): Promise<Bus> {
   requireKeys(servers, access);
   const { seed, tls } = access;
   const secure: NatsTls | undefined = servers.some((server) => server.startsWith("tls:"))
     ? tls
     : undefined;
-  return connectNats({
-    servers,
-    id,
-    deadline: CONNECT,
-    auth: seed === undefined ? undefined : { kind: "nkey", seed },
-    tls: secure,
-    timers: realTimers(),
-    notify,
-  });
+  const auth = seed === undefined ? undefined : ({ kind: "nkey", seed } as const);
+  const options = { servers, id, deadline: CONNECT, auth, tls: secure };
+  return connectNats({ ...options, timers: realTimers(), notify }, scope);
 }
 
 /** Without keys anybody who reaches the bus leads runs: only on loopback, and only where that was said. */

@@ -19,7 +19,7 @@ const LEADERLESS: Micros = 600 * SECOND;
 /** So much of a host's copies is kept while nobody takes them. */
 const KEEP: Bytes = 256 * 2 ** 20;
 /** The last messages are acknowledged in this time, or never. */
-const LAST_WORDS: Micros = 5 * SECOND;
+const LAST_WORDS: Micros = 3 * SECOND;
 
 const RELEASED = "released";
 

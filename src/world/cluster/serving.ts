@@ -3,14 +3,16 @@
  * (or some) for a run, whose host it starts, watches and ends (assignment.ts). It refuses what is not signed by the
  * coordinator's key for this life of its own, and says why it takes no further run.
  */
+import { Scope } from "../../core/scope.ts";
 import { type Bytes, SECOND } from "../../core/units.ts";
 import type { Bus, KeyValue } from "../bus/contract.ts";
-import { BusError, isRetryable } from "../bus/errors.ts";
+import { BusError, isRetryable, timedOut } from "../bus/errors.ts";
 import { decodeFrame, decodeJson, encodeJson } from "../bus/frame.ts";
 import { freshName } from "../bus/fresh.ts";
-import { join, type Member, openMembers } from "../bus/membership.ts";
+import { join, type Member, type Membership, openMembers } from "../bus/membership.ts";
 import { epochOf, orderCheck } from "../bus/signed.ts";
 import type { Timers } from "../bus/timers.ts";
+import { sleep, within } from "../bus/wait.ts";
 import { machineMicros } from "../live/clock.ts";
 import { Assignment, type StartHost } from "./assignment.ts";
 import { COORDINATOR, type DoorAnswer, type Reserve } from "./orders.ts";
@@ -46,6 +48,10 @@ export interface MemberOptions {
 const BEAT = SECOND;
 const REMEMBERED = 1000;
 const AGAIN = 2 * SECOND;
+/** To take its entry away. */
+const FAREWELL = 2 * SECOND;
+const NONE_HERE =
+  "no coordinator has been here yet: the first `pangaea run`, or a node with --roles coordinator, makes the bucket of members";
 
 /** Serves until the signal, or until the one run is over. */
 export async function serveMember(options: MemberOptions): Promise<void> {
@@ -66,18 +72,24 @@ class Agent {
   }
 
   async serve(): Promise<void> {
-    const { bus, timers, id, domain, signal, notify } = this.#options;
+    const { bus, timers, id, signal, notify } = this.#options;
     const over = new Promise<void>((resolve) => {
       this.#over = resolve;
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
     const serving = await bus.serve(door(id), (request, subject) => this.#asked(request, subject));
-    const members = await this.#untilThere(() => openMembers(bus, domain), over);
+    const members = await this.#untilThere(over);
     if (!members) {
       serving.close();
       return;
     }
-    const membership = await join(members, this.#member(), { timers, everyMicros: BEAT });
+    const joining = join(members, this.#member(), { timers, everyMicros: BEAT });
+    const membership = await Promise.race([joining, over]);
+    if (!membership) {
+      serving.close();
+      await this.#takeLeave(joining);
+      return;
+    }
     membership.ended.then(
       (reason) => {
         if (reason === undefined) return;
@@ -90,7 +102,14 @@ class Agent {
     if (!signal.aborted) await over;
     serving.close();
     await Promise.all([...this.#assignments.values()].map((one) => one.end("the agent leaves")));
-    await membership.leave().catch(() => {});
+    await this.#takeLeave(joining);
+  }
+
+  /** Where the bus has gone before, there is nobody to take leave of: others find out by its silence. */
+  async #takeLeave(joining: Promise<Membership>): Promise<void> {
+    const left = joining.then((membership) => membership.leave());
+    const late = (): Error => timedOut("nobody heard that it leaves");
+    await within(this.#options.timers, FAREWELL, left, late).catch(() => {});
   }
 
   #member(): Member {
@@ -103,27 +122,27 @@ class Agent {
     };
   }
 
-  /** A server that has just started may have no store yet, and no coordinator may have been there to make the bucket. */
-  async #untilThere(
-    open: () => Promise<KeyValue>,
-    over: Promise<void>,
-  ): Promise<KeyValue | undefined> {
+  /**
+   * The members' bucket; nothing where it leaves before. A server that has just started may have no store yet; with keys
+   * only coordinators make buckets, and none may have been there.
+   */
+  async #untilThere(over: Promise<void>): Promise<KeyValue | undefined> {
+    const { bus, domain, coordinatorKey, timers, notify, signal } = this.#options;
+    const nothing = over.then(() => undefined);
     let said: string | undefined;
-    while (!this.#options.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        return await open();
+        const opening = openMembers(bus, domain, coordinatorKey !== undefined);
+        return await Promise.race([opening, nothing]);
       } catch (error) {
-        const notMade = error instanceof BusError && error.code === "BUS_FORBIDDEN";
-        if (!(isRetryable(error) || notMade)) throw error;
-        const why = notMade ? "the first run makes it" : (error as Error).message;
-        if (said !== why) this.#options.notify(`waiting for the members' bucket: ${why}`);
+        if (!isRetryable(error)) throw error;
+        const { code, message } = error as BusError;
+        const why = code === "BUS_NO_BUCKET" ? NONE_HERE : message;
+        if (said !== why) notify(`waiting: ${why}`);
         said = why;
-        let stop = (): void => {};
-        const later = new Promise<void>((resolve) => {
-          stop = this.#options.timers.after(AGAIN, resolve);
-        });
-        await Promise.race([later, over]);
-        stop();
+        const pause = new Scope();
+        await Promise.race([sleep(timers, AGAIN, pause), nothing]);
+        pause.cancel("it is over");
       }
     }
     return undefined;

@@ -5,6 +5,7 @@
  */
 import { PangaeaError } from "../../core/errors.ts";
 import type { Bus } from "../bus/contract.ts";
+import { openMembers } from "../bus/membership.ts";
 import { type Place, type Taken, takeRun } from "./coordinator.ts";
 import { recordIn } from "./record.ts";
 import { RUNS } from "./subjects.ts";
@@ -27,6 +28,8 @@ export async function standBy(options: StandbyOptions): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+  // Agents with keys wait until a coordinator has made it.
+  await openMembers(bus, domain);
   const runs = await bus.kv(RUNS, { domain });
   const watch = await runs.watch("all", ({ key: run, value }) => {
     if (!value || watched.has(run) || signal.aborted || recordIn(value).phase === "over") return;
