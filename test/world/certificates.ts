@@ -2,7 +2,9 @@
  * Certificates for tests of TLS, made anew in each run, so that no key lies in the repository: the least of X.509
  * (RFC 5280) that TLS asks for, with keys on the curve P-256.
  */
+
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { isIPv4 } from "node:net";
 import type { Credentials } from "../../src/world/wire/options.ts";
 
 const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
@@ -22,8 +24,10 @@ const commonName = (name: string): Buffer =>
 /** Only an authority may sign others. */
 const constraints = (authority: boolean): Buffer =>
   sequence(id("551d13"), TRUE, der(0x04, sequence(...(authority ? [TRUE] : []))));
-const alternativeName = (name: string): Buffer =>
-  sequence(id("551d11"), der(0x04, sequence(der(0x82, Buffer.from(name)))));
+const generalName = (name: string): Buffer =>
+  isIPv4(name) ? der(0x87, Buffer.from(name.split(".").map(Number))) : der(0x82, Buffer.from(name));
+const alternativeNames = (names: readonly string[]): Buffer =>
+  sequence(id("551d11"), der(0x04, sequence(...names.map(generalName))));
 
 const pem = (label: string, bytes: Buffer): string => {
   const lines = bytes.toString("base64").match(/.{1,64}/g) ?? [];
@@ -32,7 +36,7 @@ const pem = (label: string, bytes: Buffer): string => {
 
 function certificate(
   issuer: { readonly name: string; readonly key: KeyObject },
-  subject: { readonly name: string; readonly key: KeyObject },
+  subject: { readonly name: string; readonly also?: readonly string[]; readonly key: KeyObject },
   authority: boolean,
   years: readonly [from: number, to: number],
 ): string {
@@ -46,7 +50,10 @@ function certificate(
     sequence(...years.map((year) => time(`${year}0101000000Z`))),
     commonName(subject.name),
     subject.key.export({ type: "spki", format: "der" }),
-    der(0xa3, sequence(constraints(authority), alternativeName(subject.name))),
+    der(
+      0xa3,
+      sequence(constraints(authority), alternativeNames([subject.name, ...(subject.also ?? [])])),
+    ),
   );
   const signature = sign("sha256", body, issuer.key);
   return pem("CERTIFICATE", sequence(body, ECDSA_SHA256, der(0x03, Buffer.from([0]), signature)));
@@ -56,18 +63,23 @@ const newKeys = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 /** An authority, and what it answers: credentials of hosts that it has signed. */
 export function createAuthority(): {
-  issue(name: string, years?: readonly [from: number, to: number]): Credentials;
+  /** @param also further names or addresses of the host. */
+  issue(
+    name: string,
+    years?: readonly [from: number, to: number],
+    also?: readonly string[],
+  ): Credentials;
 } {
   const own = newKeys();
   const name = "test authority";
   const issuer = { name, key: own.privateKey };
   const ca = certificate(issuer, { name, key: own.publicKey }, true, [2000, 2999]);
   return {
-    issue: (host, years = [2000, 2999]) => {
+    issue: (host, years = [2000, 2999], also = []) => {
       const keys = newKeys();
       return {
         key: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-        cert: certificate(issuer, { name: host, key: keys.publicKey }, false, years),
+        cert: certificate(issuer, { name: host, also, key: keys.publicKey }, false, years),
         ca,
       };
     },

@@ -1,6 +1,10 @@
 /** Ray's Jobs API: what is asked for, what its answers mean, what passes and what is final. */
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { InputError } from "../../src/core/errors.ts";
 import { Scope } from "../../src/core/scope.ts";
@@ -118,6 +122,28 @@ test("a job asks for what its process does, for a core always; a shell reads the
   const old = rayJob(process, { address: "", labelsAre: "resources" }, "id");
   expect(old).toMatchObject({ entrypoint_resources: { oregon: 0.001, fast: 0.001 } });
   expect(old).not.toHaveProperty("entrypoint_label_selector");
+});
+
+test("a process that asks for its own host is told its node's address, as Ray's own Python knows it", () => {
+  const process = wanted("a", ["pangaea", "node", "--advertise", "{host}", "it's {host}:1"]);
+  const { entrypoint } = rayJob(process, { address: "" }, "id") as { readonly entrypoint: string };
+  const folder = mkdtempSync(join(tmpdir(), "pangaea-ray-"));
+  const python = (says: string): string => {
+    writeFileSync(join(folder, "python3"), `#!/bin/sh\n${says}\n`, { mode: 0o755 });
+    const args = `printf '<%s>' "$@"`;
+    writeFileSync(join(folder, "pangaea"), `#!/bin/sh\n${args}\n`, { mode: 0o755 });
+    const env = { PATH: `${folder}:/usr/bin:/bin` };
+    const { stdout, stderr } = spawnSync("sh", ["-c", entrypoint], { env, encoding: "utf8" });
+    return stdout + stderr;
+  };
+  expect(python("echo Connected; echo 10.0.0.7")).toBe(
+    "<node><--advertise><10.0.0.7><it's 10.0.0.7:1>",
+  );
+  expect(entrypoint).toContain("ray.util.get_node_ip_address()");
+  expect(python("exit 1")).toBe(
+    "python3 here does not know the address that this node has in Ray\n",
+  );
+  rmSync(folder, { recursive: true });
 });
 
 test.each([

@@ -48,10 +48,13 @@ const NODES = [
   { name: "n3", features: "oregon,big", gres: "Gres=gpu:1" },
 ] as const;
 
+/** On the same machine, and yet another's: what dials it must have asked for it. */
+export const nodeAddress = (node: number): string => `127.0.0.${21 + node}`;
+
 function configuration(folder: string, user: User, ports: readonly number[]): string {
   const nodes = NODES.map(
     ({ name, features, gres }, i) =>
-      `NodeName=${name} NodeAddr=127.0.0.1 Port=${ports[i + 1]} CPUs=2 RealMemory=1000 ` +
+      `NodeName=${name} NodeAddr=${nodeAddress(i)} Port=${ports[i + 1]} CPUs=2 RealMemory=1000 ` +
       `Features=${features} ${gres} State=UNKNOWN`,
   );
   return `ClusterName=virtual

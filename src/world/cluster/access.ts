@@ -49,7 +49,7 @@ export async function joinBus(
 
 /** Without keys anybody who reaches the bus leads runs: only on loopback, and only where that was said. */
 function requireKeys(servers: readonly string[], { seed, insecure }: ClusterAccess): void {
-  const far = servers.find((server) => !isLocal({ host: hostOf(server), port: 0 }));
+  const far = servers.find((server) => !isHere(server));
   if (seed !== undefined && !insecure) return;
   const bad = (message: string, fix: string): InputError =>
     new InputError([{ code: "BUS_INSECURE", message, fix }]);
@@ -61,6 +61,9 @@ function requireKeys(servers: readonly string[], { seed, insecure }: ClusterAcce
       "`pangaea keys` makes keys: --keys FOLDER; or --insecure, on loopback only",
     );
 }
+
+/** Whether a server is reached without leaving this machine. */
+export const isHere = (server: string): boolean => isLocal({ host: hostOf(server), port: 0 });
 
 function hostOf(server: string): string {
   const url = /^\w+:\/\//.test(server) ? server : `nats://${server}`;

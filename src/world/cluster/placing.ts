@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../core/errors.ts";
 import type { NodeInfo } from "../contract.ts";
-import type { ClusterAccess } from "./access.ts";
+import { type ClusterAccess, isHere } from "./access.ts";
 import { FOR_RUN } from "./coordinator.ts";
 import { OWN_HOST, type PlacedProcess, type Placer, type WaitingNote } from "./place/contract.ts";
 import { kubeAccess } from "./place/kubernetes/access.ts";
@@ -70,10 +70,7 @@ export function agentsOf(
       ...(domain === undefined ? [] : ["--domain", domain]),
       ...(here ? (access.flags ?? []) : []),
       ...(here && data !== undefined ? ["--data", data] : []),
-      // Each pod has an address of its own, and the others dial it by its name.
-      ...(place.kind === "kubernetes"
-        ? ["--listen", `0.0.0.0:${TENSOR_PORT}`, "--advertise", `${OWN_HOST}:${TENSOR_PORT}`]
-        : []),
+      ...dialledAt(place, nats),
       ...place.args,
     ],
     env: {},
@@ -81,4 +78,28 @@ export function agentsOf(
     memoryBytes: place.memoryBytes,
     labels: place.machines[site] ?? {},
   }));
+}
+
+const ANY_ADDRESS = "0.0.0.0";
+
+/**
+ * Where other agents dial those that a scheduler has put somewhere. Beyond loopback that takes TLS, whose files lie there.
+ * @throws InputError INSECURE_ADDRESS where the agents are to be on several machines, and are given no certificate.
+ */
+function dialledAt(place: PlaceSpec, nats: readonly string[]): readonly string[] {
+  const given = (flag: string): boolean =>
+    place.args.some((word) => word === flag || word.startsWith(`${flag}=`));
+  const at = (port: string): readonly string[] => [
+    ...["--listen", `${ANY_ADDRESS}${port}`, "--advertise", `${OWN_HOST}${port}`],
+  ];
+  // Each pod has an address of its own; on other machines several agents may share one.
+  if (place.kind === "kubernetes") return at(`:${TENSOR_PORT}`);
+  if (place.kind === "processes" || given("--listen")) return [];
+  if (given("--tls-cert")) return at("");
+  if (nats.every(isHere)) return [];
+  const message = `agents that ${place.kind} starts dial each other, and world.place.args names no certificate of theirs`;
+  const fix =
+    "args: [--tls-ca, FILE, --tls-cert, FILE, --tls-key, FILE], files of the machines there; or [--listen, 127.0.0.1], and NATS relays everything";
+  const path = ["world", "place", "args"];
+  throw new InputError([{ code: "INSECURE_ADDRESS", message, path, fix }]);
 }

@@ -13,6 +13,7 @@ import { HttpClient, saying } from "./http.ts";
 import { type Job, type JobState, watchJob } from "./job.ts";
 import { lastLinesOf } from "./last-lines.ts";
 import { type Machine, unmetByMachines } from "./machines.ts";
+import { asksForOwnHost, withOwnHost } from "./own-host.ts";
 import { shellWords } from "./quote.ts";
 
 export interface RayOptions {
@@ -56,7 +57,7 @@ export function rayJob(process: PlacedProcess, options: RayOptions, id: string):
   const resources = Object.entries(labels).map(([key, value]) => [value || key, TRACE] as const);
   return {
     submission_id: id,
-    entrypoint: shellWords(process.command),
+    entrypoint: entrypointOf(process),
     entrypoint_num_cpus: process.cores,
     entrypoint_memory: process.memoryBytes,
     ...(gpus > 0 ? { entrypoint_num_gpus: gpus } : {}),
@@ -68,6 +69,15 @@ export function rayJob(process: PlacedProcess, options: RayOptions, id: string):
     metadata: { name: process.name, site: process.site },
   };
 }
+
+/** Of the node, as Ray knows it; Ray's own Python is what its jobs find as `python3`. */
+const FIND_HOST = [
+  `host=$(python3 -c 'import ray; ray.init(address="auto", log_to_driver=False, logging_level="ERROR"); print(ray.util.get_node_ip_address())' | tail -n 1)`,
+  `[ -n "$host" ] || { echo "python3 here does not know the address that this node has in Ray" >&2; exit 1; }`,
+].join("\n");
+
+const entrypointOf = ({ command }: PlacedProcess): string =>
+  asksForOwnHost(command) ? withOwnHost(command, FIND_HOST) : shellWords(command);
 
 interface RayNode {
   readonly state?: string;

@@ -10,6 +10,8 @@ import { tooLarge } from "../sizes.ts";
 
 export interface SlurmNode {
   readonly name: string;
+  /** By which others reach it; its name by default. */
+  readonly address?: string | undefined;
   readonly features: readonly string[];
   readonly cpus: number;
   readonly memoryMegabytes: number;

@@ -10,6 +10,7 @@ import { type Job, watchJob } from "../job.ts";
 import { lastLinesOf } from "../last-lines.ts";
 import { unmet } from "./demand.ts";
 import type { SlurmOptions } from "./options.ts";
+import { atOwnHost } from "./own-host.ts";
 import { outputFile, SlurmRest } from "./rest.ts";
 import { stateOf } from "./states.ts";
 
@@ -30,7 +31,7 @@ export async function placeByRest(
   const nodes = await rest.nodes();
   throwIssues(processes.flatMap((process) => unmet(process, nodes, gpuResource)));
   const start = async (process: PlacedProcess) => {
-    const id = await rest.submit(process, options);
+    const id = await rest.submit(atOwnHost(process, nodes), options);
     return watchJob(jobOf(rest, id, process.name, options.folder), { timers, interval, waiting });
   };
   return allOrNone(processes, start, scope);

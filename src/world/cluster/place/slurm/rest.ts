@@ -19,6 +19,7 @@ const UNKNOWN_JOB = 2017;
 
 interface NodeRecord {
   readonly name: string;
+  readonly address?: string;
   readonly features?: string | readonly string[];
   readonly cpus: number;
   readonly real_memory: number;
@@ -68,6 +69,7 @@ export class SlurmRest {
     const { nodes = [] } = answer.body as { readonly nodes?: readonly NodeRecord[] };
     return nodes.map((node) => ({
       name: node.name,
+      address: node.address || undefined,
       features: [node.features ?? ""]
         .flat()
         .flatMap((text) => text.split(","))

@@ -15,6 +15,7 @@ import type { Placed, PlacedProcess } from "../contract.ts";
 import { throwIssues } from "../errors.ts";
 import { featuresOf, gresOf, megabytesOf, type SlurmNode, unmet } from "./demand.ts";
 import { partitionOf, type SlurmOptions } from "./options.ts";
+import { atOwnHost } from "./own-host.ts";
 
 const run = promisify(execFile);
 const ASK_DEADLINE_MS = 10_000;
@@ -27,12 +28,13 @@ export async function placeBySrun(
   const nodes = await nodesBySinfo();
   const { gpuResource = "gpu" } = options;
   throwIssues(processes.flatMap((process) => unmet(process, nodes, gpuResource)));
-  return allOrNone(processes, async (process) => startSrun(process, options), scope);
+  const start = async (process: PlacedProcess) => startSrun(atOwnHost(process, nodes), options);
+  return allOrNone(processes, start, scope);
 }
 
 /** @throws PangaeaError SCHEDULER_UNREACHABLE */
 async function nodesBySinfo(): Promise<readonly SlurmNode[]> {
-  const words = ["--noheader", "--Node", "--format=%N|%f|%c|%m|%G"];
+  const words = ["--noheader", "--Node", "--format=%N|%o|%f|%c|%m|%G"];
   const { stdout } = await run("sinfo", words, { timeout: ASK_DEADLINE_MS }).catch((cause) => {
     const said = String(cause.stderr ?? cause.message)
       .trim()
@@ -47,10 +49,11 @@ async function nodesBySinfo(): Promise<readonly SlurmNode[]> {
     .trim()
     .split("\n")
     .map((line) => {
-      const [name = "", features = "", cpus, memory, gres = ""] = line.split("|");
+      const [name = "", address, features = "", cpus, memory, gres = ""] = line.split("|");
       const none = (text: string): string => (text === "(null)" ? "" : text);
       return {
         name,
+        address: address || undefined,
         features: none(features).split(",").filter(Boolean),
         cpus: Number.parseInt(cpus ?? "0", 10),
         memoryMegabytes: Number.parseInt(memory ?? "0", 10),
