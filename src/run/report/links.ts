@@ -16,7 +16,7 @@ interface Row extends LinkView {
   readonly off: number;
 }
 
-/** Ordered pairs of sites, those with the most wrong description first; nothing where nothing was measured. */
+/** Ordered pairs of sites, wrong descriptions first, the worst on top; nothing where nothing was measured. */
 export function linkTable(view: RunView): Html | undefined {
   const nameOf = (site: string): string => view.sites.get(site)?.name ?? site;
   const rows = [...view.links].flatMap(([from, row]) =>
@@ -26,7 +26,8 @@ export function linkTable(view: RunView): Html | undefined {
     }),
   );
   if (rows.length === 0) return undefined;
-  rows.sort((a, b) => b.off - a.off);
+  const wrongness = ({ off }: Row): number => (off > FAR_OFF ? off : 1);
+  rows.sort((a, b) => wrongness(b) - wrongness(a));
   const wrong = rows.filter(({ off }) => off > FAR_OFF).length;
   const found = wrong === 0 ? "All are" : `${rows.length - wrong} of ${rows.length} are`;
   const more = rows.length > MOST_LINKS ? ` The ${MOST_LINKS} that differ most are shown.` : "";

@@ -150,7 +150,7 @@ function section(run: ReportRun, open: boolean): Html {
     : `${view.sites.size} sites, ${view.workers} workers, ${view.parameters} parameters`;
   const facts = `${what}; ended after ${seconds(row.seconds)}: ${why}`;
   return html`<details class="run"${open && html` open`}><summary>${row.name} <span class="muted facts">${facts}</span></summary>
-${!view.streams && siteTable(view)}<h3 style="margin-top:1.2rem">Bytes between sites</h3>${heatMap(view, row.name)}
+${!view.streams && siteTable(view)}<h3>Bytes between sites</h3>${heatMap(view, row.name)}
 ${linkTable(view)}
 ${detailTables(view)}${
   view.faults.length > 0 &&

@@ -15,7 +15,7 @@ export const STYLE = `
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 1240px; background: var(--ground);
   color: var(--text); font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: .95rem; margin: 0 0 .25rem; } p { margin: .25rem 0; }
+h3 { font-size: .95rem; margin: 0 0 .25rem; } * + h3 { margin-top: 1.2rem; } p { margin: .25rem 0; }
 .lead { font-size: 1.15rem; line-height: 1.45; max-width: 54rem; margin: .75rem 0 1rem; }
 .muted, caption, figcaption { color: var(--muted); } figcaption h3 { color: var(--text); }
 .notes { border-left: 3px solid var(--wire); padding: .1rem 0 .1rem .9rem; margin: 1rem 0; }
