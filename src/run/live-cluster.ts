@@ -2,6 +2,7 @@
 import { InputError, PangaeaError } from "../core/errors.ts";
 import type { Facts } from "../data/own/contract.ts";
 import type { Programs } from "../sync/programs.ts";
+import type { RunFiles } from "../world/bus/run-files.ts";
 import { type ClusterAccess, DEFAULT_NATS } from "../world/cluster/access.ts";
 import {
   type LeadOptions,
@@ -21,6 +22,7 @@ import { LiveRun, planned } from "./live.ts";
 import { type Stage, stepsNote } from "./live-stage.ts";
 import { judgesGround } from "./own-ground.ts";
 import { loadGround } from "./plan.ts";
+import { takeRunFiles, withFiles } from "./run-files.ts";
 import { type ClusterWorldSpec, liveWorld, RunSpec, streamOf } from "./spec.ts";
 import { LiveStreamRun, plannedStreams } from "./stream-live.ts";
 import { loadStreamGround } from "./stream-plan.ts";
@@ -30,6 +32,7 @@ export async function clusterStage(
   spec: RunSpec,
   world: ClusterWorldSpec,
   nodes: Iterable<NodeInfo>,
+  files: RunFiles,
   host: RunHost,
 ): Promise<Stage> {
   const { domain, waitSeconds, place } = world;
@@ -41,7 +44,7 @@ export async function clusterStage(
   try {
     const led = await leadRun({
       ...placeOf(host, nats, domain, given),
-      ...{ title: spec.name, spec, wanted },
+      ...{ title: spec.name, spec, wanted, files },
       ...{ waitMicros: waitSeconds * 1e6, leaseMicros: world.leaseSeconds * 1e6 },
       place: place && starter(place, wanted.nodes, { nats, domain, access: given }, host),
     });
@@ -118,7 +121,7 @@ function stageOf(spec: RunSpec, { pace, links }: ClusterWorldSpec, led: Led): St
   const steps = stepsNote(spec, pace);
   return {
     names: crew.agents.map(({ id }) => id),
-    ...{ hostOf: crew.hostOf, fleet, lost },
+    ...{ hostOf: crew.hostOf, fleet, lost, files: records.record.files },
     links: { pace, shaped: links === "shaped" },
     shared: undefined,
     record: (what) => {
@@ -152,31 +155,43 @@ export async function takeAbandoned(
   throw new InputError([{ code: "UNKNOWN_RUN", message, fix: "start it anew: pangaea run FILE" }]);
 }
 
-/** Leads the run from here on, and finishes it. */
-export async function resumeRun(spec: RunSpec, taken: Taken, host: RunHost): Promise<RunOutcome> {
-  if (!streamOf(spec)) return resumeTraining(spec, taken, host);
+/** Leads the run from here on, and finishes it: of its experiment's files it needs the data alone. */
+export async function resumeRun(spec: RunSpec, taken: Taken, given: RunHost): Promise<RunOutcome> {
+  const files = await takeRunFiles(taken.record.files ?? [], taken.buckets, given);
+  const host = withFiles(given, files.contents);
+  if (!streamOf(spec)) return resumeTraining(spec, taken, files, host);
   const run = plannedStreams(spec, await loadStreamGround(spec, host, new Map()));
-  const stage = await takenStage(spec, taken, run.plan);
+  const stage = await takenStage(spec, taken, files, run.plan);
   return new LiveStreamRun(run, host, stage).execute();
 }
 
-async function resumeTraining(spec: RunSpec, taken: Taken, host: RunHost): Promise<RunOutcome> {
+async function resumeTraining(
+  spec: RunSpec,
+  taken: Taken,
+  files: RunFiles,
+  host: RunHost,
+): Promise<RunOutcome> {
   const facts = taken.record.facts as Facts | undefined;
   const ground = facts
     ? await judgesGround(spec, facts, host)
     : await loadGround(spec, host, new Map());
   const run = planned(spec, ground);
-  const stage = await takenStage(spec, taken, run.plan);
+  const stage = await takenStage(spec, taken, files, run.plan);
   const fleet = facts ? new BriefedFleet(stage.fleet, facts) : stage.fleet;
   return new LiveRun(run, host, { ...stage, fleet }).execute();
 }
 
 /** Of a run that goes on already. */
-async function takenStage(spec: RunSpec, taken: Taken, { programs }: Programs): Promise<Stage> {
+async function takenStage(
+  spec: RunSpec,
+  taken: Taken,
+  files: RunFiles,
+  { programs }: Programs,
+): Promise<Stage> {
   const world = liveWorld(spec);
   if (world?.kind !== "cluster") throw new Error("only runs of a cluster have coordinators");
   const { goAt, members } = taken.record;
-  const led = await taken.lead(wantedOf(world, programs.keys()));
+  const led = await taken.lead(wantedOf(world, programs.keys()), files);
   const stage = stageOf(spec, world, led);
   const note = `${stage.note}; led from here since its coordinator has gone`;
   return { ...stage, note, begun: { goAt, members } };

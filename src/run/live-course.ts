@@ -134,9 +134,9 @@ export class Course {
   }
 
   #supervise(): Supervisor {
-    const { fleet, names, links, hostOf, shared } = this.#stage;
+    const { fleet, names, links, hostOf, shared, files } = this.#stage;
     const { slots, onSaid } = this.#parts;
-    const task: LiveTask = { spec: this.#spec, links, hostOf, ...(shared && { shared }) };
+    const task: LiveTask = { spec: this.#spec, links, hostOf, files, ...(shared && { shared }) };
     return new Supervisor({
       fleet,
       names,

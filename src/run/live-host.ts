@@ -3,6 +3,7 @@ import type { NodeId } from "../core/ids.ts";
 import type { Kernels } from "../core/kernels/contract.ts";
 import { createKernels } from "../core/kernels/create.ts";
 import { hasPlaces } from "../data/spec.ts";
+import type { RunFile } from "../world/bus/run-files.ts";
 import type { ComputePool, ComputePoolOptions } from "../world/compute/contract.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import { LocalHost } from "../world/live/host.ts";
@@ -13,8 +14,9 @@ import { hostsGround } from "./own-ground.ts";
 import { placesOf } from "./places.ts";
 import { type Ground, LEARNER, loadGround, planRun, type RunPlan, TRAIN } from "./plan.ts";
 import { loadGrid } from "./presets/load.ts";
+import { takeRunFiles, withFiles } from "./run-files.ts";
 import { liveWorld, mayLeave, processorModel, type RunSpec, streamOf } from "./spec.ts";
-import { runStreamHost } from "./stream-host.ts";
+import { bucketsOf, runStreamHost } from "./stream-host.ts";
 import { loadStreamGround, type StreamGround, streamFiles } from "./stream-plan.ts";
 
 export interface LiveLinks {
@@ -35,6 +37,8 @@ export interface LiveTask {
   readonly hostOf: Readonly<Record<NodeId, number>>;
   /** Data and model in shared memory; a process loads them itself. */
   readonly shared?: SharedGround | undefined;
+  /** Of other machines: what the experiment names that is no data. */
+  readonly files?: readonly RunFile[] | undefined;
 }
 
 type Files = Pick<RunHost, "exists" | "readFile">;
@@ -47,8 +51,8 @@ export interface HostMeans extends Files {
 
 export async function runHost(member: Member, given: HostMeans): Promise<void> {
   const { host: index, means } = member.setup;
-  const files = { exists: given.exists, readFile: given.readFile, roots: means.roots };
   const task = member.setup.task as LiveTask;
+  const files = await filesOf(task, member, { ...given, roots: means.roots });
   const { spec, links, hostOf } = task;
   if (streamOf(spec)) return runStreamHost(member, task, await streamGroundOf(task, files));
   const ground = await groundOf(task, member, files);
@@ -105,6 +109,12 @@ export async function runHost(member: Member, given: HostMeans): Promise<void> {
   await member.serve(host, clock, () => teller.all());
   await compute.close();
   member.exit();
+}
+
+/** Before it plans, a host has the bytes that the coordinator has. */
+async function filesOf({ spec, files = [] }: LiveTask, member: Member, own: Located) {
+  const { contents } = await takeRunFiles(files, bucketsOf(member, spec), own);
+  return withFiles<Located>(own, contents);
 }
 
 /** The first step makes the learner and may take a second: it is taken before the clock runs, and thrown away. */

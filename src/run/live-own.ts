@@ -3,6 +3,7 @@
  * planned: they tell what their records are like, and hear what all are like.
  */
 import type { Survey } from "../data/own/contract.ts";
+import type { RunFiles } from "../world/bus/run-files.ts";
 import { BriefedFleet } from "../world/live/briefing.ts";
 import type { RunHost, RunOutcome } from "./host.ts";
 import { LiveRun, type Planned, planned } from "./live.ts";
@@ -20,10 +21,11 @@ const READ_MICROS = 600_000_000;
 export async function executeAtSites(
   spec: RunSpec,
   world: ClusterWorldSpec,
+  files: RunFiles,
   host: RunHost,
 ): Promise<RunOutcome> {
   const grid = await loadGrid(spec.sites, host);
-  const stage = await clusterStage(spec, world, nodesOf(spec, grid), host);
+  const stage = await clusterStage(spec, world, nodesOf(spec, grid), files, host);
   const fleet = new BriefedFleet(stage.fleet);
   const run = await briefed(spec, { ...stage, fleet }, grid, host).catch(async (error: unknown) => {
     await fleet.close();
@@ -37,11 +39,11 @@ export async function executeAtSites(
 /** Hears the hosts, plans the run, and tells them. */
 async function briefed(
   spec: RunSpec,
-  { names, links, hostOf, lost, record, fleet }: Stage & { readonly fleet: BriefedFleet },
+  { names, links, hostOf, files, lost, record, fleet }: Stage & { readonly fleet: BriefedFleet },
   grid: Grid,
   host: RunHost,
 ): Promise<Planned> {
-  const task: LiveTask = { spec, links, hostOf };
+  const task: LiveTask = { spec, links, hostOf, files };
   const options = { waitMicros: READ_MICROS, signal: host.signal, lost };
   const reports = (await fleet.reports(names, task, options)) as (Survey | undefined)[];
   const { facts, ground } = await surveyedGround(spec, grid, reports, host);

@@ -2,6 +2,7 @@
 import type { NodeId } from "../core/ids.ts";
 import type { Micros } from "../core/units.ts";
 import type { Facts } from "../data/own/contract.ts";
+import type { RunFile } from "../world/bus/run-files.ts";
 import type { NodeInfo } from "../world/contract.ts";
 import type { Fleet } from "../world/live/fleet.ts";
 import { localFleet } from "../world/local/fleet.ts";
@@ -26,6 +27,8 @@ export interface Stage {
   readonly links: LiveLinks;
   /** Data and model in memory that the hosts share with the supervisor. */
   readonly shared: SharedGround | undefined;
+  /** What hosts of other machines get from where the run is led. */
+  readonly files?: readonly RunFile[] | undefined;
   /** What the times of the run are, for the log. */
   readonly note: string;
   /** The run goes on already: when it began on each host's machine's clock, and who has come and gone. */

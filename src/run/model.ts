@@ -32,16 +32,45 @@ export async function modelFile(
   { path }: Pick<OnnxSpec, "path">,
   host: Files,
 ): Promise<Pick<ModelSpec, "file" | "external">> {
+  const { file, external } = await readParts(path, host);
+  const copies = Object.entries(external).map(([location, bytes]) => [location, shared(bytes)]);
+  return { file: shared(file), external: Object.fromEntries(copies) };
+}
+
+/** The files of a model as they lie there, by their paths as the experiment would write them. */
+export async function modelFiles(
+  model: RunSpec["model"],
+  host: Files,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  const { path, weights } = { path: undefined, weights: undefined, ...model };
+  if (path !== undefined) {
+    const { file, external } = await readParts(path, host);
+    files.set(path, file);
+    for (const [location, bytes] of Object.entries(external))
+      files.set(folderOf(path) + location, bytes);
+  }
+  if (weights !== undefined)
+    files.set(weights, await host.readFile(await find(weights, "weights", host)));
+  return files;
+}
+
+interface Parts {
+  readonly file: Uint8Array;
+  /** What it refers to, by location. */
+  readonly external: Readonly<Record<string, Uint8Array>>;
+}
+
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
+
+async function readParts(path: string, host: Files): Promise<Parts> {
   const place = await find(path, "path", host);
-  const file = shared(await host.readFile(place));
-  const folder = place.slice(0, place.lastIndexOf("/") + 1);
+  const file = await host.readFile(place);
+  const folder = folderOf(place);
   const beside = async (location: string): Promise<Uint8Array | undefined> =>
-    (await host.exists(folder + location))
-      ? shared(await host.readFile(folder + location))
-      : undefined;
+    (await host.exists(folder + location)) ? host.readFile(folder + location) : undefined;
   try {
-    const { external } = await readWithExternal(file, path, beside);
-    return { file, external };
+    return { file, external: (await readWithExternal(file, path, beside)).external };
   } catch (error) {
     throw located(error);
   }

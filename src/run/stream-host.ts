@@ -54,7 +54,7 @@ export async function runStreamHost(
 }
 
 /** In the domain that the run names. */
-function bucketsOf(member: Member, spec: RunSpec): Buckets {
+export function bucketsOf(member: Member, spec: RunSpec): Buckets {
   const world = liveWorld(spec);
   const domain = world?.kind === "cluster" ? world.domain : undefined;
   const buckets = member.buckets();

@@ -14,8 +14,20 @@ export async function loadGrid(sites: SitesSpec, host: Files): Promise<Grid> {
   return gridOf(await readGrid(sites.file ?? "", host), sites.network);
 }
 
+/** The file that the sites come from, as it lies there; empty where they come from none. */
+export async function gridFile(
+  { preset, count, file }: SitesSpec,
+  host: Files,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  if (preset !== undefined || count !== undefined || file === undefined) return new Map();
+  return new Map([[file, await host.readFile(await find(file, host))]]);
+}
+
+const find = (file: string, host: Files): Promise<string> =>
+  findFile(file, host, { code: "MISSING_GRID", path: ["sites", "file"] });
+
 async function readGrid(file: string, host: Files): Promise<GridFile> {
-  const path = await findFile(file, host, { code: "MISSING_GRID", path: ["sites", "file"] });
+  const path = await find(file, host);
   const parsed = GridFile.safeParse(parse(new TextDecoder().decode(await host.readFile(path))));
   if (parsed.success) return parsed.data;
   throw new InputError(

@@ -8,7 +8,7 @@ import { nkeys } from "@nats-io/nats-core";
 import { REGISTRY } from "./buckets.ts";
 import { decodeText } from "./frame.ts";
 import { MEMBERS } from "./membership.ts";
-import { RUNS } from "./names.ts";
+import { RUN_FILES, RUNS } from "./names.ts";
 
 /**
  * `coordinator` leads runs and makes buckets. `node` is any worker, server or peer: it hears orders
@@ -16,7 +16,7 @@ import { RUNS } from "./names.ts";
  * (`pangaea.peer.…`, cluster/relay.ts: nodes that share a role's key could listen to each other), keeps its entry
  * among the members, and reads buckets. It makes none: who makes a bucket may have it republished into any other.
  * `observer` only reads: it hears what nodes say and answers nothing, neither by a reply nor in the place of whoever serves
- * a subject; and not the records of runs, which hold the token of the data plane.
+ * a subject; and neither the records of runs, which hold the token of the data plane, nor their files.
  */
 export const BUS_ROLES = ["coordinator", "node", "observer"] as const;
 export type BusRole = (typeof BUS_ROLES)[number];
@@ -61,7 +61,12 @@ export const PERMISSIONS: Readonly<Record<BusRole, Permissions>> = {
     publish: READ_BUCKETS,
     subscribe: ["pangaea.up.>"],
     deny: {
-      publish: inDomains([`STREAM.MSG.GET.KV_${RUNS}`, `CONSUMER.CREATE.KV_${RUNS}`]),
+      publish: inDomains(
+        [RUNS, RUN_FILES].flatMap((bucket) => [
+          `STREAM.MSG.GET.KV_${bucket}`,
+          `CONSUMER.CREATE.KV_${bucket}`,
+        ]),
+      ),
       subscribe: ["pangaea.up.> >"],
     },
     answers: false,

@@ -10,7 +10,8 @@ export type Buckets = Pick<Bus, "kv">;
 /** The bucket in which sites tell of their models. */
 export const REGISTRY = "cartel";
 
-const SHARED_SECONDS = 3600;
+/** Agents give a run up before that which nobody leads. */
+export const SHARED_SECONDS = 3600;
 
 /** Whoever leads runs makes it; nodes may only write. */
 export const openRegistry = (bus: Buckets, domain?: string): Promise<KeyValue> =>

@@ -6,6 +6,8 @@ import { badName } from "./errors.ts";
 
 /** The bucket of runs' records (cluster/record.ts). */
 export const RUNS = "runs";
+/** The bucket of runs' files (run-files.ts). */
+export const RUN_FILES = "run-files";
 
 const LONGEST = 250;
 /** As NATS allows in keys: no wildcard, no space, no empty word. */

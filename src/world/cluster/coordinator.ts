@@ -6,9 +6,10 @@ import { randomBytes } from "node:crypto";
 import { PangaeaError } from "../../core/errors.ts";
 import { Scope } from "../../core/scope.ts";
 import type { Micros } from "../../core/units.ts";
-import { openRegistry } from "../bus/buckets.ts";
+import { type Buckets, bucketsOfRun, openRegistry } from "../bus/buckets.ts";
 import type { Bus } from "../bus/contract.ts";
 import { acquireLease, type Lease } from "../bus/lease.ts";
+import { type KeptFiles, keepFiles, type RunFiles } from "../bus/run-files.ts";
 import { realTimers, type Timers } from "../bus/timers.ts";
 import { type ClusterAccess, joinBus, signingKey } from "./access.ts";
 import { ClusterFleet, type ClusterFleetOptions } from "./fleet.ts";
@@ -31,6 +32,8 @@ export interface LeadOptions extends Place {
   readonly title: string;
   readonly spec: unknown;
   readonly wanted: Omit<Wanted, "version">;
+  /** What the experiment names that is no data, for the hosts. */
+  readonly files?: RunFiles | undefined;
   /** How long to wait for agents. */
   readonly waitMicros: Micros;
   /** Without a renewal for so long, another may lead the run. */
@@ -75,7 +78,9 @@ export async function leadRun(options: LeadOptions): Promise<Led> {
     if (options.place) await leading.place(options.place);
     const labels = options.place ? { ...wanted.labels, [FOR_RUN]: run } : wanted.labels;
     const crew = await leading.muster({ ...wanted, labels, version: access.version }, options);
+    if (options.files) await leading.keep(options.files);
     const records = await leading.write({
+      files: options.files?.list,
       ...{ run, spec: options.spec, token, hostOf: crew.hostOf, agents: crew.agents },
       ...{ phase: "starting", goAt: [], members: [], leaseMicros },
       seed: access.seed === undefined ? seed : undefined,
@@ -90,8 +95,13 @@ export async function leadRun(options: LeadOptions): Promise<Led> {
 /** A run that another has led, before this process goes on with it. */
 export interface Taken {
   readonly record: RunRecord;
-  /** @param wanted nodes of the run, as its experiment is planned, and what their agents must be. */
-  lead(wanted: Omit<Wanted, "version">): Promise<Led>;
+  /** Where its files are. */
+  readonly buckets: Buckets;
+  /**
+   * @param wanted nodes of the run, as its experiment is planned, and what their agents must be.
+   * @param files of the run, which are kept from now on from here.
+   */
+  lead(wanted: Omit<Wanted, "version">, files: RunFiles): Promise<Led>;
   /** Gives its agents back: the run is over. */
   giveUp(): Promise<void>;
   /** Hands the run on, whose hosts go on meanwhile; one that is being ended is ended. */
@@ -118,6 +128,7 @@ export async function takeRun(run: string, place: Place): Promise<Taken | undefi
     const fleetOf = () => leading.fleet({ seed, token, attach: true });
     return {
       record,
+      buckets: leading.buckets(),
       close: () => leading.close(),
       leave: () => leading.leave(),
       giveUp: async () => {
@@ -126,8 +137,9 @@ export async function takeRun(run: string, place: Place): Promise<Taken | undefi
         for (const agent of agents) fleet.release(agent);
         await fleet.close();
       },
-      lead: async (wanted) => {
+      lead: async (wanted, files) => {
         const fleet = await fleetOf();
+        await leading.keep(files);
         const crew: Crew = { agents, hostOf };
         fleet.take(crew, { ...wanted, version: place.access.version });
         return leading.led(crew, fleet, await leading.write(record));
@@ -155,6 +167,7 @@ class Leading {
   #records: RunRecords | undefined;
   #fleet: ClusterFleet | undefined;
   #placed: PlacedAgents | undefined;
+  #files: KeptFiles | undefined;
   /** Another is to go on with the run. */
   #left = false;
   #closing: Promise<void> | undefined;
@@ -196,6 +209,17 @@ class Leading {
 
   read(): Promise<RunRecord | undefined> {
     return RunRecords.read(this.#bus, this.#place.domain, this.#run);
+  }
+
+  /** Of this run alone, in its domain. */
+  buckets(): Buckets {
+    const { domain } = this.#place;
+    const own = bucketsOfRun(this.#bus, this.#run);
+    return { kv: (bucket, options) => own.kv(bucket, { ...options, domain }) };
+  }
+
+  async keep(files: RunFiles): Promise<void> {
+    this.#files = await keepFiles(this.buckets(), files, this.#timers, this.#place.tell);
   }
 
   async place(start: NonNullable<LeadOptions["place"]>): Promise<void> {
@@ -258,8 +282,10 @@ class Leading {
 
   led(crew: Crew, fleet: ClusterFleet, records: RunRecords): Led {
     const close = async (): Promise<void> => {
-      if (this.#lease?.held() && !this.#left)
+      if (this.#lease?.held() && !this.#left) {
         await records.change({ phase: "over" }).catch(() => {});
+        await this.#files?.drop().catch(() => {});
+      }
       await this.close();
     };
     // An interrupt ends the run in good order from now on; its agents are taken back after that.
@@ -284,6 +310,7 @@ class Leading {
   async #close(): Promise<void> {
     this.#place.signal.removeEventListener("abort", this.#interrupt);
     await this.#placed?.takeBack();
+    this.#files?.leave();
     this.#scope.cancel("the run is over");
     this.#roster?.close();
     await this.#lease?.release().catch(() => {});

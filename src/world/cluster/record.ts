@@ -9,6 +9,7 @@ import type { Bus, KeyValue, Revision } from "../bus/contract.ts";
 import { BusError, isRetryable, staleEpoch } from "../bus/errors.ts";
 import { decodeJson, encodeJson } from "../bus/frame.ts";
 import type { Member } from "../bus/membership.ts";
+import type { RunFile } from "../bus/run-files.ts";
 import type { MemberChange } from "../members.ts";
 import { RUNS } from "./subjects.ts";
 
@@ -30,6 +31,8 @@ export interface RunRecord {
   readonly members: readonly MemberChange[];
   /** What the hosts were told before they joined, where they were. */
   readonly facts?: unknown;
+  /** What the experiment names that is no data; they are kept in the bucket of runs' files. */
+  readonly files?: readonly RunFile[] | undefined;
   /** Without a renewal for so long, another may lead the run. */
   readonly leaseMicros: Micros;
 }
