@@ -27,7 +27,8 @@ export function linkTable(view: RunView): Html | undefined {
   );
   if (rows.length === 0) return undefined;
   const wrongness = ({ off }: Row): number => (off > FAR_OFF ? off : 1);
-  rows.sort((a, b) => wrongness(b) - wrongness(a));
+  const names = ({ from, to }: Row): string => `${from} ${to}`;
+  rows.sort((a, b) => wrongness(b) - wrongness(a) || (names(a) < names(b) ? -1 : 1));
   const wrong = rows.filter(({ off }) => off > FAR_OFF).length;
   const found = wrong === 0 ? "All are" : `${rows.length - wrong} of ${rows.length} are`;
   const more = rows.length > MOST_LINKS ? ` The ${MOST_LINKS} that differ most are shown.` : "";
