@@ -68,11 +68,15 @@ export interface Ran {
   readonly warnings: readonly string[];
 }
 
-export async function run(spec: RunSpec, onEvent?: (event: RunEvent) => void): Promise<Ran> {
+export async function run(
+  spec: RunSpec,
+  onEvent?: (event: RunEvent) => void,
+  roots: readonly string[] = [DATA],
+): Promise<Ran> {
   const events: RunEvent[] = [];
   const warnings: string[] = [];
   const host: RunHost = {
-    roots: [DATA],
+    roots,
     exists: async (path) => existsSync(path),
     readFile: (path) => readFile(path),
     threads: 0,

@@ -11,6 +11,7 @@ import { connectNats } from "../../src/world/bus/nats.ts";
 import type { NatsAuth } from "../../src/world/bus/nats-options.ts";
 import type { AgentOptions } from "../../src/world/cluster/agent.ts";
 import { type Agents, agents } from "../run/agents.ts";
+import { experiment, MODEL, SITES } from "../run/run-files.ts";
 import { natsOptions } from "../world/nats-server.ts";
 import {
   clocksOf,
@@ -124,6 +125,21 @@ test("a page trains at a site of its own, whose servers are in Node: Gaia betwee
   expect(clocksOf(ran)).toEqual({ "site-0/worker-0": 60, "site-1/worker-0": 60 });
   const crossed = ran.events.filter((event) => event.type === "traffic" && event.from !== event.to);
   expect(crossed.length).toBeGreaterThan(0);
+  expect(judged(ran)?.["accuracy"]).toBeGreaterThan(0.6);
+  await within(page, "leave()");
+  await stop();
+}, 60_000);
+
+test("a page gets the run's grid and model, which the server of its data does not have", async () => {
+  const own = experiment();
+  const stop = await node.start("site-1", { ...ofNode, id: "servers", roles: ["server"] });
+  const page = await open.another();
+  await join(page, "edge", { site: "site-1" });
+  const more = { sites: SITES, model: MODEL, between: { kind: "gaia" } };
+  const ran = await run(digits(nats.server.url, more), undefined, [own.folder, DATA]);
+  own.remove();
+  expect(ran.outcome.reason, story()).toBe("maxClocks");
+  expect(clocksOf(ran)).toEqual({ "site-0/worker-0": 60, "site-1/worker-0": 60 });
   expect(judged(ran)?.["accuracy"]).toBeGreaterThan(0.6);
   await within(page, "leave()");
   await stop();

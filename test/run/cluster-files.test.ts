@@ -15,11 +15,9 @@ import { bytes } from "../world/bus-contract.ts";
 import { natsOptions } from "../world/nats-server.ts";
 import { type Agents, access, agents } from "./agents.ts";
 import { bits, judged, traffic } from "./equal-bits.ts";
-import { agentsAt, executeOn, heart, hospitals, put, runHostOn } from "./own-data.ts";
+import { agentsAt, executeOn, runHostOn } from "./own-data.ts";
 import { type Experiment, experiment, GRID, MODEL, SITES } from "./run-files.ts";
-import { batchErrors, onStreams } from "./stream-runs.ts";
 
-const LEARNS_ONLINE = { kind: "graph", path: MODEL.path, transfer: "boost" };
 const BUCKET = { ttlSeconds: SHARED_SECONDS };
 
 let there: Agents;
@@ -46,30 +44,6 @@ test.each([
   expect(bits(real)).toEqual(bits(virtual));
   expect(judged(real)).toEqual(judged(virtual));
   expect(traffic(real)).toEqual(traffic(virtual));
-});
-
-test("a run on streams takes them along", async () => {
-  const spec = (more = {}) =>
-    onStreams({ sites: { file: SITES.file }, model: LEARNS_ONLINE, ...more });
-  const virtual = await executeOn(own.folder, spec());
-  const stop = await agentsAt(there, [own.nothing, own.nothing]);
-  const real = await executeOn(own.folder, spec(cluster()), { cluster: access });
-  await stop();
-  expect(batchErrors(real)).toEqual(batchErrors(virtual));
-  expect(real.outcome.tailored).toEqual(virtual.outcome.tailored);
-});
-
-test("records stay at their sites, the grid comes to them", async () => {
-  const folders = hospitals();
-  for (const folder of [folders.all, folders.test]) put(folder, SITES.file, GRID);
-  const virtual = await executeOn(folders.all, heart({ sites: SITES }));
-  const stop = await agentsAt(there, folders.sites.slice(0, 2));
-  const real = await executeOn(folders.test, heart({ sites: SITES, ...cluster() }), {
-    cluster: access,
-  });
-  await stop();
-  folders.remove();
-  expect(bits(real)).toEqual(bits(virtual));
 });
 
 test("a file that was changed in the bucket is refused, and nothing runs", async () => {

@@ -7,11 +7,12 @@ import { mixed } from "../sync/harness.ts";
 import { put } from "./own-data.ts";
 
 /** Two sites; links that no preset has. */
-export const GRID = `
+const grid = (roundTripMs: number): string => `
 sites: [{ id: site-0 }, { id: site-1 }]
 bandwidthMbps: [[0, 200], [150, 0]]
-roundTripMs: [[0, 4], [4, 0]]
+roundTripMs: [[0, ${roundTripMs}], [${roundTripMs}, 0]]
 `;
+export const GRID = grid(4);
 
 const CLASSES = 10;
 const PIXELS = 28 * 28;
@@ -67,6 +68,7 @@ export function experiment(): Experiment {
   const base = mkdtempSync(join(tmpdir(), "run-files-"));
   const [folder, nothing] = [join(base, "lead"), join(base, "agent")];
   put(folder, "grids/two.yaml", GRID);
+  put(folder, "grids/far.yaml", grid(25));
   put(folder, "models/linear.onnx", model());
   put(folder, "models/weights.bin", weights());
   return { folder, nothing, remove: () => rmSync(base, { recursive: true, force: true }) };

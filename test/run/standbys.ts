@@ -71,12 +71,13 @@ const logs = ({ folder }: Standby, name: string, type: RunEvent["type"]): Promis
   );
 
 /**
- * Kills the run's coordinator; of two that stand by the one that leads it then leaves when its log has an event of this
+ * Kills the run's coordinator, whose folders `roots` are; of two that stand by the one that leads it then leaves when its log has an event of this
  * type. @returns where the other has written, when it has led the run to its end
  */
 export async function ledByThree(
   spec: (more?: Record<string, unknown>) => RunSpec,
   type: RunEvent["type"],
+  roots: readonly string[] = [],
 ): Promise<string> {
   const there = await agents();
   ends.push(() => there.stop());
@@ -85,7 +86,7 @@ export async function ledByThree(
   const two = [await standby(there.server.url), await standby(there.server.url)];
   const world = { kind: "cluster", nats: [there.server.url], links: "shaped", leaseSeconds: 1.5 };
   const { name } = spec();
-  const run = await killedCoordinator(spec({ world }), { version, insecure: true });
+  const run = await killedCoordinator(spec({ world }), { version, insecure: true }, roots);
   const first = await says(two, `run ${run}: is led from here`);
   await logs(first, name, type);
   first.child.kill("SIGTERM");

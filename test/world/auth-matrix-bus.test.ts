@@ -2,11 +2,15 @@ import { afterAll, beforeAll } from "vitest";
 import { PangaeaError } from "../../src/core/errors.ts";
 import { Scope } from "../../src/core/scope.ts";
 import { SECOND } from "../../src/core/units.ts";
+import { openBlobs } from "../../src/world/bus/blobs.ts";
+import { bucketsOfRun, SHARED_SECONDS } from "../../src/world/bus/buckets.ts";
 import type { Bus, KeyValue } from "../../src/world/bus/contract.ts";
 import { type FencedBucket, fenced } from "../../src/world/bus/fence.ts";
 import { encodeFrame, encodeJson } from "../../src/world/bus/frame.ts";
 import { acquireLease } from "../../src/world/bus/lease.ts";
 import { openMembers } from "../../src/world/bus/membership.ts";
+import { RUN_FILES } from "../../src/world/bus/names.ts";
+import { listed, takeFile } from "../../src/world/bus/run-files.ts";
 import { Intake } from "../../src/world/cluster/conveyor.ts";
 import { RunRecords } from "../../src/world/cluster/record.ts";
 import { relay } from "../../src/world/cluster/relay.ts";
@@ -44,6 +48,7 @@ const EPOCH = 5;
 let records: RunRecords;
 let leases: KeyValue;
 let runs: KeyValue;
+let runFiles: KeyValue;
 let members: KeyValue;
 const handedOn: string[] = [];
 const FENCED = "fenced";
@@ -58,6 +63,8 @@ beforeAll(async () => {
   members = await openMembers(coordinator);
   leases = await coordinator.kv(LEASES);
   runs = await coordinator.kv(RUNS);
+  runFiles = await coordinator.kv(RUN_FILES, { ttlSeconds: SHARED_SECONDS });
+  await runFiles.put("kept", bytes("right"));
   await leases.put("kept", bytes("right"));
   await runs.put("kept", bytes(TOKEN));
   await members.put("kept", bytes("right"));
@@ -285,7 +292,7 @@ function bucketRoute(
   const { none, wrong } = cannotConnect(async (bus) =>
     (await bus.kv(bucket)).put("kept", bytes("wrong")),
   );
-  const ttlSeconds = bucket === "members" ? 300 : undefined;
+  const ttlSeconds = { members: 300, [RUN_FILES]: SHARED_SECONDS }[bucket];
   const strangers = (["node", "observer"] as const).filter((role) => !writers.includes(role));
   const of = (role: "node" | "observer"): Bus => (role === "node" ? node : observer);
   const trials = strangers.flatMap((role): Trial[] => {
@@ -373,6 +380,9 @@ function bucketRoute(
 const lease = async (holder: string) =>
   acquireLease(leases, "r9", { timers, holder, durationMicros: 60 * SECOND }, new Scope());
 
+const observerFiles = (): Promise<KeyValue> =>
+  observer.kv(RUN_FILES, { ttlSeconds: SHARED_SECONDS });
+
 const buckets: readonly Route[] = [
   bucketRoute("members", () => members, ["node"], {}),
   bucketRoute(LEASES, () => leases, [], {
@@ -420,6 +430,25 @@ const buckets: readonly Route[] = [
         },
       },
     ],
+  }),
+  bucketRoute(RUN_FILES, () => runFiles, [], {
+    expired: "what nobody has written for an hour is gone; a run that is led writes it anew",
+    "other run": {
+      by: "an observer reads a run's files",
+      code: "BUS_FORBIDDEN",
+      attempt: async () => (await observerFiles()).get("kept"),
+    },
+    tampered: {
+      by: "a file that is whole, and not that of the signed order",
+      code: "RUN_FILE_CHANGED",
+      attempt: async () => {
+        const [file] = (await listed(new Map([["grid.yaml", bytes("right")]]))).list;
+        const own = bucketsOfRun(coordinator, RUN);
+        const blobs = await openBlobs(own, RUN_FILES);
+        await blobs.put(file!.sha256, bytes("wrong"));
+        await takeFile(file!, bucketsOfRun(node, RUN)).finally(() => blobs.delete(file!.sha256));
+      },
+    },
   }),
   bucketRoute(FENCED, () => fencedBucket, [], {
     expired: [

@@ -67,9 +67,9 @@ export async function keepFiles(
   const later = (): void => {
     if (left) return;
     forget = timers.after(AGAIN, () => {
-      writing = write().catch((error: unknown) =>
-        tell(`the run's files were not written anew: ${(error as Error).message}`),
-      );
+      writing = write().catch((error: unknown) => {
+        if (!left) tell(`the run's files were not written anew: ${(error as Error).message}`);
+      });
       writing.then(later, later);
     });
   };
