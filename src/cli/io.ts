@@ -15,10 +15,32 @@ export interface Io {
   readonly now: () => number;
   /** Calls at every Ctrl-C, until the answer is called. */
   readonly onInterrupt: (handler: () => void) => () => void;
+  /** Does this before a second Ctrl-C ends the process, until the answer is called. */
+  readonly onForced: (farewell: () => Promise<void>) => () => void;
+}
+
+/** What is done before the process is ended by force. */
+export class Farewells {
+  readonly #open = new Set<() => Promise<void>>();
+
+  get any(): boolean {
+    return this.#open.size > 0;
+  }
+
+  add(farewell: () => Promise<void>): () => void {
+    this.#open.add(farewell);
+    return () => {
+      this.#open.delete(farewell);
+    };
+  }
+
+  async say(): Promise<void> {
+    await Promise.allSettled([...this.#open].map((farewell) => farewell()));
+  }
 }
 
 /** The real process. Colour and redrawing only on a terminal, and not against NO_COLOR or TERM=dumb. */
-export function processIo(): Io {
+export function processIo(farewells: Farewells): Io {
   const { stdout, stderr, env } = process;
   const dumb = env.TERM === "dumb";
   return {
@@ -36,6 +58,7 @@ export function processIo(): Io {
     env,
     cwd: process.cwd(),
     now: () => performance.now(),
+    onForced: (farewell) => farewells.add(farewell),
     onInterrupt: (handler) => {
       process.on("SIGINT", handler);
       return () => {

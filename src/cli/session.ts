@@ -168,6 +168,7 @@ class Session {
       threads: this.#options.threads,
       cluster: this.#options.cluster,
       signal: this.#controller.signal,
+      onForced: this.#io.onForced,
       warn: (text) => this.#say(text),
       onEvent: (event: RunEvent) => {
         if (event.type === "run") this.#started(execution);

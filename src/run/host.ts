@@ -18,6 +18,8 @@ export interface RunHost {
   /** Compute threads; the results do not depend on it. */
   readonly threads: number;
   readonly signal: AbortSignal;
+  /** Registers what is done, within seconds, before the process is ended by force; the answer takes it back. */
+  readonly onForced?: ((farewell: () => Promise<void>) => () => void) | undefined;
   readonly onEvent: (event: RunEvent) => void;
   /** Something about this machine that the user should know once (no part of the run's log). */
   readonly warn?: ((text: string) => void) | undefined;

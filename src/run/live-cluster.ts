@@ -69,7 +69,7 @@ function starter(
   reach: Pick<Place, "nats" | "domain" | "access">,
   host: RunHost,
 ): NonNullable<LeadOptions["place"]> {
-  const placer = placerOf(place, (text) => host.warn?.(text));
+  const placer = placerOf(place, (text) => host.warn?.(text), host.onForced);
   const [data] = host.roots;
   return async (run, scope) => {
     const wanted = agentsOf(run, nodes, place, { ...reach, data });

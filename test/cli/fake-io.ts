@@ -38,6 +38,7 @@ export function fakeIo(cwd: string, more: Partial<Io> = {}): FakeIo {
         handlers.delete(handler);
       };
     },
+    onForced: () => () => {},
     stdout: () => stdout,
     stderr: () => stderr,
     interrupt: () => {

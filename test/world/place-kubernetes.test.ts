@@ -13,9 +13,15 @@ import {
   type KubernetesOptions,
   kubernetesPlacer,
 } from "../../src/world/cluster/place/kubernetes/kubernetes.ts";
-import { groupsOf, jobOf, jobSetOf } from "../../src/world/cluster/place/kubernetes/manifest.ts";
+import {
+  groupsOf,
+  jobOf,
+  jobSetOf,
+  type KubeObject,
+} from "../../src/world/cluster/place/kubernetes/manifest.ts";
 import { quantity } from "../../src/world/cluster/place/kubernetes/nodes.ts";
 import { podState } from "../../src/world/cluster/place/kubernetes/pods.ts";
+import { Ledger } from "../../src/world/cluster/place/ledger.ts";
 import { kubernetesProblems } from "./kubernetes-schemas.ts";
 import { failure, wanted } from "./place-fixtures.ts";
 import { FakeKubernetes } from "./place-kubernetes-api.ts";
@@ -370,17 +376,24 @@ describe("placing", () => {
     expect(api.made).toEqual([]);
   });
 
-  test("cancelling the wait takes all back", async () => {
+  test("cancelling the wait takes all back; until then there is a command for each", async () => {
+    const ledger = new Ledger();
     const error = await failure(
       Scope.run(async (scope) => {
-        const placing = placer().place(ALL, scope);
+        const placing = placer({ ledger }).place(ALL, scope);
         await api.asked(/watch=1/);
+        const commands = ledger.entries().map(([, command]) => command);
+        expect(commands).toEqual(
+          (api.made as KubeObject[]).map(
+            ({ metadata }) => `kubectl delete job/${metadata.name} --namespace training`,
+          ),
+        );
         scope.cancel("enough");
         await placing;
       }),
     );
     expect(error.code).toBe("CANCELLED");
-    expect([api.made, api.podCount]).toEqual([[], 0]);
+    expect([api.made, api.podCount, ledger.entries()]).toEqual([[], 0, []]);
   });
 
   test("what no node has is said with its place and the nearest that there is", async () => {

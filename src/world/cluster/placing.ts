@@ -6,9 +6,11 @@ import type { NodeInfo } from "../contract.ts";
 import { type ClusterAccess, isHere } from "./access.ts";
 import { FOR_RUN } from "./coordinator.ts";
 import { OWN_HOST, type PlacedProcess, type Placer, type WaitingNote } from "./place/contract.ts";
+import { forceable, type OnForced } from "./place/forced.ts";
 import { kubeAccess } from "./place/kubernetes/access.ts";
 import { kubernetesPlacer } from "./place/kubernetes/kubernetes.ts";
 import { TENSOR_PORT } from "./place/kubernetes/manifest.ts";
+import { Ledger } from "./place/ledger.ts";
 import { processesPlacer } from "./place/processes.ts";
 import { rayPlacer } from "./place/ray.ts";
 import { slurmPlacer } from "./place/slurm/slurm.ts";
@@ -21,7 +23,20 @@ const CLI = new URL(
   import.meta.url,
 );
 
-export function placerOf(place: PlaceSpec, tell: (text: string) => void): Placer {
+/** @param onForced for a process that may be ended by force. */
+export function placerOf(
+  place: PlaceSpec,
+  tell: (text: string) => void,
+  onForced?: OnForced,
+): Placer {
+  const ledger = new Ledger();
+  const placer = plainPlacer(place, tell, ledger);
+  // Processes of this machine end with it.
+  if (!onForced || place.kind === "processes") return placer;
+  return forceable(placer, { ledger, tell, onForced });
+}
+
+function plainPlacer(place: PlaceSpec, tell: (text: string) => void, ledger: Ledger): Placer {
   const waiting = ({ name, why }: WaitingNote): void => tell(`${name} waits for its place: ${why}`);
   switch (place.kind) {
     case "processes":
@@ -30,18 +45,18 @@ export function placerOf(place: PlaceSpec, tell: (text: string) => void): Placer
       const { USER: user = "root", SLURM_JWT: jwt } = process.env;
       const token =
         jwt === undefined ? undefined : { user, read: () => process.env.SLURM_JWT ?? jwt };
-      return slurmPlacer({ ...place, token, waiting });
+      return slurmPlacer({ ...place, token, waiting, ledger });
     }
     case "kubernetes": {
       const { image } = place;
       if (image !== undefined)
-        return kubernetesPlacer({ ...place, image, access: kubeAccess(), waiting });
+        return kubernetesPlacer({ ...place, image, access: kubeAccess(), waiting, ledger });
       const message = "Kubernetes needs the image of the agents' pods";
       const fix = "--image NAME, or world.place: { kind: kubernetes, image: NAME }";
       throw new InputError([{ code: "BAD_SETTING", message, fix }]);
     }
     case "ray":
-      return rayPlacer({ ...place, waiting });
+      return rayPlacer({ ...place, waiting, ledger });
   }
 }
 

@@ -9,6 +9,7 @@ import { sleep } from "../../bus/wait.ts";
 import type { Started } from "./all-or-none.ts";
 import type { PlacementEnd, WaitingNote } from "./contract.ts";
 import { isPassing } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
 
 export type JobState =
   | { readonly phase: "waiting"; readonly why: string }
@@ -21,6 +22,8 @@ export interface Job {
   readonly name: string;
   /** In the scheduler's words: "job 17". */
   readonly where: string;
+  /** What ends it from a shell. */
+  readonly removal: string;
   look(): Promise<JobState>;
   /** Asks the scheduler to end it; no error when it has ended. */
   remove(): Promise<void>;
@@ -35,6 +38,8 @@ export interface WatchOptions {
   /** How long a scheduler may be out of reach before its jobs count as lost; 5 min by default. */
   readonly patience?: Micros | undefined;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
+  /** Keeps the job until it is known to have ended. */
+  readonly ledger?: Ledger | undefined;
 }
 
 /** Looks at a job until it has ended. */
@@ -46,7 +51,9 @@ export function watchJob(job: Job, options: WatchOptions): Started {
     never = reject;
   });
   let given = false;
-  const ended = watch(job, options, runs, () => given).then(async ({ how, well }) => {
+  const close = options.ledger?.add(`${job.name} (${job.where})`, job.removal);
+  const ended = watch(job, options, runs, () => given).then(async ({ how, well, lost }) => {
+    if (!lost) close?.();
     const lastLines = await job.lastLines().catch(() => []);
     if (well) runs();
     never(endedEarly(job, how, lastLines));
@@ -68,14 +75,14 @@ async function watch(
   { timers, interval = SECOND, patience = 300 * SECOND, waiting }: WatchOptions,
   runs: () => void,
   givenUp: () => boolean,
-): Promise<{ readonly how: string; readonly well: boolean }> {
+): Promise<{ readonly how: string; readonly well: boolean; readonly lost?: true }> {
   let heard = timers.now();
   let told: string | undefined;
   for (;;) {
     const state = await job.look().catch((error: unknown) => {
       if (isPassing(error) && timers.now() - heard < patience && !givenUp()) return undefined;
       const message = error instanceof Error ? error.message : String(error);
-      return { phase: "ended", how: `lost: ${message}`, well: false } as const;
+      return { phase: "ended", how: `lost: ${message}`, well: false, lost: true } as const;
     });
     if (state) heard = timers.now();
     if (state?.phase === "ended") return state;

@@ -12,6 +12,7 @@ import { isPassing, refusal, throwIssues } from "./errors.ts";
 import { HttpClient, saying } from "./http.ts";
 import { type Job, type JobState, watchJob } from "./job.ts";
 import { lastLinesOf } from "./last-lines.ts";
+import type { Ledger } from "./ledger.ts";
 import { type Machine, unmetByMachines } from "./machines.ts";
 import { asksForOwnHost, withOwnHost } from "./own-host.ts";
 import { shellWords } from "./quote.ts";
@@ -30,6 +31,8 @@ export interface RayOptions {
   /** Between two looks at a job; 1 s by default. */
   readonly interval?: Micros | undefined;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
+  /** Keeps what was started until it has ended. */
+  readonly ledger?: Ledger | undefined;
 }
 
 export function rayPlacer(options: RayOptions): Placer {
@@ -135,7 +138,8 @@ async function submit(
     if (isPassing(error)) await http.ask("POST", `/api/jobs/${id}/stop`).catch(() => {});
     throw error;
   }
-  return watchJob(jobOf(http, id, process.name), options);
+  const { name } = process;
+  return watchJob(jobOf(http, id, name, options.address), options);
 }
 
 interface RayRecord {
@@ -159,11 +163,12 @@ export function rayState({ status, message = "", driver_exit_code: code }: RayRe
 /** Lines that Ray's supervisor of the job writes into its log. */
 const RAYS_OWN = /^(.*\bjob_manager\.py:\d+ -- .*|Running entrypoint for job .*)\n/gm;
 
-function jobOf(http: HttpClient, id: string, name: string): Job {
+function jobOf(http: HttpClient, id: string, name: string, address: string): Job {
   const path = `/api/jobs/${id}`;
   return {
     name,
     where: `job ${id}`,
+    removal: `ray job stop --address ${address} ${id}`,
     look: async () => rayState((await http.ask("GET", path)) as RayRecord),
     remove: async () => {
       const { status, body } = await http.send("POST", `${path}/stop`);

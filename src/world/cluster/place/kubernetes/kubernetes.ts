@@ -12,6 +12,7 @@ import { allOrNone } from "../all-or-none.ts";
 import type { Placed, PlacedProcess, Placer, WaitingNote } from "../contract.ts";
 import { throwIssues } from "../errors.ts";
 import { HttpClient } from "../http.ts";
+import type { Ledger } from "../ledger.ts";
 import { unmetByMachines } from "../machines.ts";
 import type { KubeAccess } from "./access.ts";
 import {
@@ -36,6 +37,8 @@ export interface KubernetesOptions extends Omit<PodOptions, "namespace"> {
   /** How long the API server may be out of reach before pods count as lost; 5 min by default. */
   readonly patience?: Micros | undefined;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
+  /** Keeps what was started until it has ended. */
+  readonly ledger?: Ledger | undefined;
 }
 
 /** Beyond the grace that pods have: for the API server, and for the pods' nodes to say that they are gone. */
@@ -69,6 +72,10 @@ async function place(
   const objects = together
     ? [jobSetOf(run, groups, pods)]
     : groups.map((group) => jobOf(run, group, pods));
+  const closing: (() => void)[] = [];
+  const close = (): void => {
+    for (const one of closing.splice(0)) one();
+  };
   const remove = (): Promise<void> => removeAll(http, namespace, objects);
   const nameOf = (group: Group): string => `${jobName(run, group)}${together ? "-0" : ""}`;
   const farewell = (graceSeconds + FAREWELL_SECONDS) * SECOND;
@@ -79,12 +86,15 @@ async function place(
   try {
     for (const object of objects) {
       scope.throwIfCancelled();
+      const what = `${object.kind.toLowerCase()}/${object.metadata.name}`;
+      const command = `kubectl delete ${what} --namespace ${namespace}`;
+      if (options.ledger) closing.push(options.ledger.add(what, command));
       await create(http, namespace, object);
     }
     following = seats.follow(`${RUN_LABEL}=${run}`);
     let removed: Promise<void> | undefined;
     const removeOnce = (): Promise<void> =>
-      (removed ??= remove().catch((error: unknown) => {
+      (removed ??= remove().then(close, (error: unknown) => {
         seats.stop();
         throw error;
       }));
@@ -92,7 +102,7 @@ async function place(
     scope.spawn(async () => following);
     return placed;
   } catch (error) {
-    await remove().catch(() => {});
+    await remove().then(close, () => {});
     seats.stop();
     await following;
     throw error;

@@ -20,7 +20,8 @@ export async function placeByRest(
   processes: readonly PlacedProcess[],
   scope: Scope,
 ): Promise<Placed> {
-  const { timers = realTimers(), token, ca, gpuResource = "gpu", interval, waiting } = options;
+  const { timers = realTimers(), token, ca, gpuResource = "gpu" } = options;
+  const { interval, waiting, ledger } = options;
   const headers = (): Readonly<Record<string, string>> =>
     token === undefined
       ? {}
@@ -32,7 +33,9 @@ export async function placeByRest(
   throwIssues(processes.flatMap((process) => unmet(process, nodes, gpuResource)));
   const start = async (process: PlacedProcess) => {
     const id = await rest.submit(atOwnHost(process, nodes), options);
-    return watchJob(jobOf(rest, id, process.name, options.folder), { timers, interval, waiting });
+    return watchJob(jobOf(rest, id, process.name, options.folder), {
+      ...{ timers, interval, waiting, ledger },
+    });
   };
   return allOrNone(processes, start, scope);
 }
@@ -41,6 +44,7 @@ function jobOf(rest: SlurmRest, id: number, name: string, folder: string): Job {
   return {
     name,
     where: `job ${id}`,
+    removal: `scancel ${id}`,
     look: async () => {
       const record = await rest.job(id);
       if (record) return stateOf(record);

@@ -2,6 +2,7 @@
 import type { Micros } from "../../../../core/units.ts";
 import type { Timers } from "../../../bus/timers.ts";
 import type { WaitingNote } from "../contract.ts";
+import type { Ledger } from "../ledger.ts";
 
 export interface SlurmOptions {
   /**
@@ -29,6 +30,8 @@ export interface SlurmOptions {
   /** From the request to end to SIGKILL, for `srun`; Slurm's own KillWait otherwise. 10 s by default. */
   readonly stopDeadline?: Micros | undefined;
   readonly waiting?: ((note: WaitingNote) => void) | undefined;
+  /** Keeps what was started until it has ended. */
+  readonly ledger?: Ledger | undefined;
   /** What the processes write, line by line; with `srun` only. */
   readonly output?: ((name: string, line: string) => void) | undefined;
 }

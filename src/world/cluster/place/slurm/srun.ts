@@ -92,19 +92,24 @@ export function srunCommand(process: PlacedProcess, options: SlurmOptions): read
 }
 
 function startSrun(process: PlacedProcess, options: SlurmOptions): Started {
-  const { timers = realTimers(), stopDeadline = 10 * SECOND, waiting, output } = options;
+  const { timers = realTimers(), stopDeadline = 10 * SECOND, waiting, output, ledger } = options;
   const { name, env } = process;
   let started: () => void = () => {};
   let complaint: string | undefined;
   let job: string | undefined;
   let runs = false;
+  let close = (): void => {};
   const told = new Promise<void>((resolve) => {
     started = resolve;
   });
   /** Lines of srun's own are not the process's. */
   const own = (line: string): boolean => {
     if (!/^srun: /.test(line)) return false;
-    job = /^srun: jobid (\d+):/.exec(line)?.[1] ?? job;
+    const id = /^srun: jobid (\d+):/.exec(line)?.[1];
+    if (id !== undefined) {
+      job = id;
+      close = ledger?.add(`${name} (job ${id})`, `scancel ${id}`) ?? close;
+    }
     if (/\bNode \S+, \d+ tasks? started/.test(line)) {
       runs = true;
       started();
@@ -115,10 +120,10 @@ function startSrun(process: PlacedProcess, options: SlurmOptions): Started {
   };
   const command = srunCommand(process, options);
   const child = startChild({ name, command, env }, { timers, stopDeadline, output, own });
-  const ended = child.placement.ended.then((end) => ({
-    ...end,
-    how: complaint === undefined ? end.how : howOf(complaint),
-  }));
+  const ended = child.placement.ended.then((end) => {
+    close();
+    return { ...end, how: complaint === undefined ? end.how : howOf(complaint) };
+  });
   const never = ended.then(({ how, lastLines }) => {
     if (how === "exit code 0") return;
     const said = lastLines.map((line) => `\n  ${line}`).join("");
