@@ -1,8 +1,12 @@
-/** A coordinator that was paused while another took its run: what hosts say reaches the present holder, and it alone. */
+/**
+ * A coordinator that was paused while another took its run, or an agent that cannot be asked just then: what hosts say
+ * reaches the present holder, and it alone.
+ */
 import { expect, test } from "vitest";
 import { SECOND } from "../../src/core/units.ts";
 import { createRoleKey } from "../../src/world/bus/accounts.ts";
 import type { Bus } from "../../src/world/bus/contract.ts";
+import { noResponders } from "../../src/world/bus/errors.ts";
 import { openMembers } from "../../src/world/bus/membership.ts";
 import { MemoryBroker } from "../../src/world/bus/memory.ts";
 import { ClusterFleet } from "../../src/world/cluster/fleet.ts";
@@ -50,8 +54,12 @@ async function start() {
   await openMembers(own);
   await own.kv(LEASES);
   let say: (message: FromHost) => void = () => {};
+  let cutOff = false;
+  const agents = pausable(broker.connect("agent"), () => {
+    if (cutOff) throw noResponders("nobody is there");
+  });
   const serving = serveMember({
-    ...{ bus: broker.connect("agent"), timers, id: "oregon/agent", site: "oregon", version },
+    ...{ bus: agents.bus, timers, id: "oregon/agent", site: "oregon", version },
     ...{ roles: ["worker"], resources: {}, coordinatorKey: publicKey, address: "" },
     signal: new AbortController().signal,
     notify: () => {},
@@ -89,7 +97,10 @@ async function start() {
     say({ type: "warning", text });
     await timers.advance(SECOND);
   };
-  return { timers, broker, own, lead, told };
+  const cut = (off: boolean): void => {
+    cutOff = off;
+  };
+  return { timers, broker, own, lead, told, cut };
 }
 
 /** Longer than the bus carries in one batch. */
@@ -142,4 +153,19 @@ test("of a message that the one before has taken a part of, the next takes the w
   await timers.advance(30 * SECOND);
   expect(first.heard).toEqual(["a"]);
   expect(second.heard).toEqual(["b"]);
+});
+
+test("an agent that does not answer when the next one comes is asked again, and tells it everything", async () => {
+  const { timers, broker, lead, told, cut } = await start();
+  const first = await lead(1, broker.connect("first"));
+  await told("a");
+  first.fleet.silence();
+  await told("b");
+  cut(true);
+  const second = await lead(2, broker.connect("second"));
+  await timers.advance(SECOND);
+  cut(false);
+  await timers.advance(30 * SECOND);
+  await told("c");
+  expect(second.heard).toEqual(["b", "c"]);
 });

@@ -148,7 +148,8 @@ export class ClusterFleet implements Fleet {
       this.#voices.get(source.slice(0, source.indexOf("/")));
     const known = (source: string): boolean => {
       const life = lifeIn(source);
-      if (life !== undefined && !this.#hands.has(life))
+      const awaited = life === undefined ? this.#agents.some((one) => this.#isAwaited(one)) : false;
+      if (awaited || (life !== undefined && !this.#hands.has(life)))
         throw noResponders("nobody listens to this host yet");
       return life !== undefined;
     };
@@ -191,7 +192,7 @@ export class ClusterFleet implements Fleet {
     if (!attach || this.#begun.has(host)) {
       hand.order({ type: "start", host, names, sites, token, task });
       hand.learnClock().catch(() => {});
-    } else if (this.#isThere(agent)) hand.order({ type: "attach" });
+    } else if (this.#isThere(agent)) this.#attach(agent, hand).catch(() => {});
     else hand.lost("its agent is gone");
     this.#begun.add(host);
     return hand;
@@ -244,6 +245,24 @@ export class ClusterFleet implements Fleet {
       }
     }
     return false;
+  }
+
+  /** One that did not answer is asked again: what it says is not taken before it is known. */
+  async #attach(agent: Member, hand: Hand): Promise<void> {
+    const { timers } = this.#options;
+    for (let pause = SEARCH; this.#isAwaited(agent); pause = Math.min(2 * pause, LONGEST_SEARCH)) {
+      await new Promise<void>((resolve) => timers.after(pause, resolve));
+      if (this.#closed || hand.over) return;
+      await this.reserve(agent);
+    }
+    hand.order({ type: "attach" });
+  }
+
+  /** Whether it has not said yet how it is known, and still may. */
+  #isAwaited(agent: Member): boolean {
+    const life = lifeOf(agent);
+    const known = [...this.#voices.values()].includes(life);
+    return !known && !this.#hands.get(life)?.over;
   }
 
   #conveyor(agent: Member): Conveyor {
