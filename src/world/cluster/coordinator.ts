@@ -151,6 +151,11 @@ export async function takeRun(run: string, place: Place): Promise<Taken | undefi
   }
 }
 
+const inWords = (error: unknown): string => {
+  const { message, fix } = error as Partial<PangaeaError>;
+  return fix === undefined ? String(message) : `${message}; ${fix}`;
+};
+
 /** What must be given back in the end, in the order in which it was taken. */
 class Leading {
   readonly #run: string;
@@ -309,7 +314,8 @@ class Leading {
 
   async #close(): Promise<void> {
     this.#place.signal.removeEventListener("abort", this.#interrupt);
-    await this.#placed?.takeBack();
+    // The run has ended as it did, whatever is left of its agents.
+    await this.#placed?.takeBack().catch((error: unknown) => this.#place.tell(inWords(error)));
     this.#files?.leave();
     this.#scope.cancel("the run is over");
     this.#roster?.close();
