@@ -9,7 +9,9 @@ import { createAuthority } from "../world/certificates.ts";
 import { freePort, type NatsServer, natsOptions, startNats } from "../world/nats-server.ts";
 import { access, agents, VERSION } from "./agents.ts";
 import { bits } from "./equal-bits.ts";
+import { executeOn } from "./own-data.ts";
 import { childrenOf } from "./processes.ts";
+import { experiment, MODEL } from "./run-files.ts";
 
 const quick = (more: Record<string, unknown> = {}) =>
   small({
@@ -29,7 +31,7 @@ const ending = <T extends { stop(): Promise<void> }>(one: T): T => {
   return one;
 };
 
-test("over three servers joined as leaf nodes, each site at its own", async () => {
+test("over three servers joined as leaf nodes, each site at its own, which gets grid and model by way of the hub", async () => {
   const leafPort = await freePort();
   const servers: NatsServer[] = [];
   for (const domain of ["hub", "east", "west"]) {
@@ -45,8 +47,11 @@ test("over three servers joined as leaf nodes, each site at its own", async () =
     await own.start(`site-${index}`, { domain: "hub" });
   }
   const world = { kind: "cluster", nats: [servers[1]!.url], domain: "hub" };
-  const real = await execute(quick({ world }), { cluster: access });
-  expect(bits(real)).toEqual(bits(await execute(quick())));
+  const { folder, remove } = experiment();
+  ends.push(async () => remove());
+  const named = { sites: { file: "grids/three.yaml", workers: 1 }, model: MODEL };
+  const real = await executeOn(folder, quick({ ...named, world }), { cluster: access });
+  expect(bits(real)).toEqual(bits(await executeOn(folder, quick(named))));
 });
 
 test("with a key for each role and certificates; a coordinator with another key is refused", async () => {

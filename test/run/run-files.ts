@@ -13,6 +13,11 @@ bandwidthMbps: [[0, 200], [150, 0]]
 roundTripMs: [[0, ${roundTripMs}], [${roundTripMs}, 0]]
 `;
 export const GRID = grid(4);
+const THREE = `
+sites: [{ id: site-0 }, { id: site-1 }, { id: site-2 }]
+bandwidthMbps: [[0, 200, 100], [150, 0, 200], [200, 200, 0]]
+roundTripMs: [[0, 4, 6], [4, 0, 2], [6, 2, 0]]
+`;
 
 const CLASSES = 10;
 const PIXELS = 28 * 28;
@@ -69,6 +74,7 @@ export function experiment(): Experiment {
   const [folder, nothing] = [join(base, "lead"), join(base, "agent")];
   put(folder, "grids/two.yaml", GRID);
   put(folder, "grids/far.yaml", grid(25));
+  put(folder, "grids/three.yaml", THREE);
   put(folder, "models/linear.onnx", model());
   put(folder, "models/weights.bin", weights());
   return { folder, nothing, remove: () => rmSync(base, { recursive: true, force: true }) };
