@@ -171,7 +171,8 @@ export class Course {
     const t = this.supervisor.now();
     this.supervisor.emit({ type: "fault", t, fault, target });
     this.supervisor.emit({ type: "note", t, text });
-    this.#stage.record?.({ members: this.#parts.slots.changes() });
+    const { goAt } = this.supervisor;
+    this.#stage.record?.({ members: this.#parts.slots.changes(), goAt });
     this.#whenComplete();
   }
 

@@ -55,6 +55,11 @@ export class MemberView implements Members {
     for (const handler of this.#handlers) handler(change);
   }
 
+  /** Whether it says anything that is not known. */
+  isNews({ node, present, incarnation }: MemberChange): boolean {
+    return this.present(node) !== present || this.incarnation(node) !== incarnation;
+  }
+
   /** For who notices: what it means that these nodes leave, or join together, now. Not yet applied. */
   next(nodes: readonly NodeId[], present: boolean): readonly MemberChange[] {
     const incarnation = (node: NodeId): number =>

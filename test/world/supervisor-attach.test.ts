@@ -5,7 +5,7 @@ import { nodeId, siteId } from "../../src/core/ids.ts";
 import { machineMicros } from "../../src/world/live/clock.ts";
 import type { Fleet, HostEnd } from "../../src/world/live/fleet.ts";
 import type { FromHost, ToHost } from "../../src/world/live/protocol.ts";
-import { Supervisor } from "../../src/world/live/supervisor.ts";
+import { Supervisor, type SupervisorOptions } from "../../src/world/live/supervisor.ts";
 
 /** Hosts that say what the test says. */
 function hosts(count: number) {
@@ -37,7 +37,10 @@ const events = (texts: readonly string[], until: number): FromHost => ({
   events: texts.map((text) => note(text)),
 });
 
-function supervise({ fleet, names }: ReturnType<typeof hosts>) {
+function supervise(
+  { fleet, names }: ReturnType<typeof hosts>,
+  more: Partial<SupervisorOptions> = {},
+) {
   const told: string[] = [];
   const left: number[] = [];
   const supervisor = new Supervisor({
@@ -50,6 +53,7 @@ function supervise({ fleet, names }: ReturnType<typeof hosts>) {
     },
     onChanged: (_, target) =>
       told.push(`${target} left at ${supervisor.now() >= 5e6 ? "5 s or later" : "0 s"}`),
+    ...more,
   });
   return { supervisor, told, left };
 }
@@ -64,7 +68,7 @@ test("what a host tells again counts once, and what follows it", async () => {
   await Promise.resolve();
   const say = there.say[0]!;
   expect(there.asked[0]).toEqual([{ type: "retell" }]);
-  say({ type: "joined" });
+  say({ type: "begun" });
   say(events(["b"], 10));
   say({ ...events(["a", "b"], 10), again: true } as FromHost);
   say(events(["c"], 20));
@@ -84,12 +88,61 @@ test("a host that has ended stays so, its last words are told, and it leaves at 
   there.say[1]!(events(["last words"], 10));
   there.end[1]!({ how: "signal SIGKILL", lastLines: [] });
   await Promise.resolve();
-  there.say[1]!({ type: "joined" });
-  there.say[0]!({ type: "joined" });
+  there.say[1]!({ type: "begun" });
+  there.say[0]!({ type: "begun" });
   expect(left).toEqual([]);
   await attached;
   expect(left).toEqual([1]);
   there.say[0]!({ ...events(["first"], 20), again: true } as FromHost);
   expect(told).toEqual(["host-1 left at 5 s or later", "last words", "first"]);
+  await supervisor.close();
+});
+
+test("one that has joined and was never told to begin is told so now, with the others, and does not hold the log up", async () => {
+  const there = hosts(3);
+  const admitted: number[] = [];
+  const node = nodeId(siteId("host-1"), "peer", 0);
+  const change = { node, present: true, incarnation: 1 };
+  const { supervisor, told, left } = supervise(there, {
+    admit: (host) => {
+      admitted.push(host);
+      return [change];
+    },
+    changes: () => [change],
+  });
+  const [zero, one, two] = [ago(5), ago(700), ago(5)];
+  const attached = supervisor.attach([zero, one, two], false);
+  await Promise.resolve();
+  there.say[1]!({ type: "joined" });
+  there.say[0]!({ type: "begun" });
+  there.say[2]!({ type: "begun" });
+  await attached;
+  expect(admitted).toEqual([1]);
+  expect(left).toEqual([]);
+  // When the run began is not what an earlier host in its place was told, on another clock.
+  expect(there.asked[1]).toEqual([{ type: "go", at: zero, members: [change] }]);
+  expect(supervisor.goAt).toEqual([zero, zero, two]);
+  for (const host of [0, 2])
+    expect(there.asked[host]).toEqual([{ type: "members", changes: [change], came: 1 }]);
+  const late = 60e6;
+  for (const host of [0, 2]) there.say[host]!(events([`of ${host}`], late));
+  there.say[1]!({ type: "begun" });
+  there.say[1]!(events(["of 1"], late));
+  expect(told.slice(1)).toEqual(["of 0", "of 2", "of 1"]);
+  await supervisor.close();
+});
+
+test("one that cannot take part now is ended, and is not missed", async () => {
+  const there = hosts(2);
+  const { supervisor, told, left } = supervise(there, { admit: () => undefined });
+  const attached = supervisor.attach([ago(5), ago(5)], false);
+  await Promise.resolve();
+  there.say[0]!({ type: "begun" });
+  there.say[1]!({ type: "joined" });
+  await attached;
+  await Promise.resolve();
+  expect(left).toEqual([]);
+  there.say[0]!(events(["of 0"], 20));
+  expect(told).toEqual(["of 0"]);
   await supervisor.close();
 });

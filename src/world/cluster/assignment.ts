@@ -41,7 +41,7 @@ export class Assignment {
   readonly #conveyor: Conveyor;
   readonly #subscriptions: Subscription[] = [];
   /** What another coordinator must know of the host. */
-  readonly #story: Up[] = [];
+  #story: Up[] = [];
   #finish: () => void = () => {};
   #host: RunningHost | undefined;
   #starting: Promise<void> = Promise.resolve();
@@ -134,6 +134,8 @@ export class Assignment {
   }
 
   #say(said: Up): void {
+    // Who has begun had joined: in the story only the last of both, since "joined" alone says that it has not begun.
+    if (isFrom(said, "begun")) this.#story = this.#story.filter((one) => !isFrom(one, "joined"));
     if (isOfStory(said)) this.#story.push(said);
     // Copies can be judged at fewer times; events are what the log is made of.
     const spare = said.type === "from" && said.message.type === "said";
@@ -187,5 +189,7 @@ export class Assignment {
   }
 }
 
-const STORY = ["listening", "joined", "ended", "failed", "stopped"];
+const STORY = ["listening", "joined", "begun", "ended", "failed", "stopped"];
+const isFrom = (said: Up, type: FromHost["type"]): boolean =>
+  said.type === "from" && said.message.type === type;
 const isOfStory = (said: Up): boolean => said.type !== "from" || STORY.includes(said.message.type);

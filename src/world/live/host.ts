@@ -70,10 +70,11 @@ export class LocalHost {
   /**
    * Slots have been left or filled, as the supervisor noticed. Every host is told of every change in one order; a host
    * that joins begins with all earlier ones (`LocalHostOptions.members`). What nodes that have left said is dropped from
-   * here on, and so is what is said to them. The order that makes it right: on a leave `setPresent`, then `disconnect`;
+   * here on, and so is what is said to them. What is told again is passed over. The order that makes it right: on a leave `setPresent`, then `disconnect`;
    * on a join `setPresent`, then `connect`.
    */
-  setPresent(changes: readonly MemberChange[]): void {
+  setPresent(told: readonly MemberChange[]): void {
+    const changes = told.filter((change) => this.#members.isNews(change));
     for (const change of changes) {
       this.#members.apply(change);
       const mine = this.#worlds.get(change.node);

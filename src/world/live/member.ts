@@ -111,6 +111,7 @@ export class Member {
   /** Resolves at the common start with the clock of the run. */
   async start(): Promise<RunClock> {
     const { at, members } = await this.#message("go");
+    this.#port.post({ type: "begun" });
     await new Promise<void>((resolve) => {
       callAt(at, resolve);
     });

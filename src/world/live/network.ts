@@ -102,6 +102,7 @@ export class LocalNetwork {
 
   /** A host that joins when the network is open. */
   connect(host: number, connection: Connection): void {
+    if (this.#connections.get(host) === connection) return;
     this.disconnect(host);
     this.#join(host, connection);
     this.#listen(host, connection);

@@ -107,6 +107,8 @@ export type FromHost =
   /** This host cannot dial that one. */
   | { readonly type: "unreached"; readonly host: number; readonly why: string }
   | { readonly type: "joined" }
+  /** It was told to go. */
+  | { readonly type: "begun" }
   /** Events so far; none of before `until` will follow. `again`: all since the start, as `retell` asks. */
   | {
       readonly type: "events";

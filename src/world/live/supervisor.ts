@@ -9,9 +9,11 @@ import type { NodeId } from "../../core/ids.ts";
 import type { Micros } from "../../core/units.ts";
 import type { MemberChange } from "../members.ts";
 import { callAt, machineMicros } from "./clock.ts";
-import type { ClockReading, Fleet, RunningHost } from "./fleet.ts";
+import type { Fleet, RunningHost } from "./fleet.ts";
 import { EventMerge } from "./merge.ts";
-import { type FromHost, type HostAddress, restored, type ToHost } from "./protocol.ts";
+import { type FromHost, restored, type ToHost } from "./protocol.ts";
+import { gone, type Member, offsetOf, SAME_CLOCK, type State } from "./supervised.ts";
+import { Watched } from "./watched.ts";
 
 export interface SupervisorOptions {
   readonly fleet: Fleet;
@@ -45,24 +47,9 @@ export interface SupervisorOptions {
   readonly joinMicros?: Micros | undefined;
 }
 
-type State = "starting" | "listening" | "joined" | "stopped" | "lost" | "left";
-
-interface Member {
-  readonly index: number;
-  readonly running: RunningHost;
-  state: State;
-  /** It takes part in the run: its end matters. */
-  part: boolean;
-  /** What came since it was asked to tell all its events again, and before it does: they are among those. */
-  held: RunEvent[] | undefined;
-  /** Where others dial it, in a cluster. */
-  address?: HostAddress | undefined;
-}
-
 /** Hosts get the instant of the start so long before it, and so many of their round trips. */
 const START_MICROS: Micros = 50_000;
 const START_ROUND_TRIPS = 4;
-const SAME_CLOCK: ClockReading = { offsetMicros: 0, roundTripMicros: 0 };
 /** A question to a host that still lives is answered in this time, or not at all. */
 const ANSWER_MICROS: Micros = 10_000_000;
 /** Between the end of a connection and that of the host at its other end. */
@@ -78,12 +65,13 @@ export class Supervisor {
   readonly #merge: EventMerge;
   readonly #members: Member[] = [];
   readonly #answers = new Map<string, (what: unknown) => void>();
-  /** Called when the state of a host has changed. */
-  readonly #watchers = new Set<() => void>();
+  /** States of the hosts, and answers. */
+  readonly #hosts = new Watched();
   readonly #timers: (() => void)[] = [];
   /** Pairs of hosts of which the first could not dial the second, which is to dial now. */
   readonly #turns = new Set<string>();
   #startedAt: Micros | undefined;
+  #goAt: Micros[] = [];
   /** Who was found lost before it is known when the run began. */
   #lostEarly: (() => void)[] | undefined;
   /** Not what another supervisor has asked before. */
@@ -128,7 +116,14 @@ export class Supervisor {
   #begin(index: number, task: unknown, part = this.#startedAt === undefined): Member {
     const { fleet } = this.#options;
     const running = fleet.start(index, task, (message) => this.#hear(member, message));
-    const member: Member = { index, running, state: "starting", part, held: undefined };
+    const member: Member = {
+      index,
+      running,
+      state: "starting",
+      part,
+      begun: false,
+      held: undefined,
+    };
     running.ended.then(
       ({ how, lastLines }) => this.#over(member, how, lastLines),
       (error: unknown) => this.#over(member, String(error), []),
@@ -168,16 +163,22 @@ export class Supervisor {
     });
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
     const known = ({ state }: Member): boolean => /^(joined|stopped|lost|left)$/.test(state);
-    await this.#until(() => this.#members.every(known) || machineMicros() >= late, late);
+    await this.#hosts.until(() => this.#members.every(known) || machineMicros() >= late, late);
     for (const member of this.#members)
       if (!known(member)) this.#over(member, "silence: it did not say where it stands", []);
     // Of those that have stopped there are still the copies.
-    const there = this.#members.find(({ state }) => /^(joined|stopped)$/.test(state));
+    const takesPart = ({ state, begun }: Member): boolean =>
+      (state === "joined" && begun) || state === "stopped";
+    const there = this.#members.find(takesPart);
     const instant = there && goAt[there.index];
     if (instant === undefined) throw new PangaeaError("HOST_LOST", "no host of the run is left");
-    this.#startedAt = instant - (there?.running.clock?.() ?? SAME_CLOCK).offsetMicros;
+    this.#startedAt = instant - offsetOf(there);
+    this.#goAt = [...goAt];
     this.#lostEarly = undefined;
     for (const withdraw of lost) withdraw();
+    // In the place of one that was lost, when whoever led the run could not tell it to begin.
+    for (const member of this.#members)
+      if (member.state === "joined" && !member.begun) this.#admit(member);
     this.#watchReturns();
   }
 
@@ -187,11 +188,20 @@ export class Supervisor {
     const far = Math.max(0, ...clocks.map(({ roundTripMicros }) => roundTripMicros));
     const at = machineMicros() + START_MICROS + START_ROUND_TRIPS * far;
     this.#startedAt = at;
-    return this.#members.map(({ running }, index) => {
-      const { offsetMicros } = clocks[index] ?? SAME_CLOCK;
-      running.post({ type: "go", at: at + offsetMicros, members: [] });
-      return at + offsetMicros;
-    });
+    for (const member of this.#members) this.#start(member, []);
+    return this.#goAt;
+  }
+
+  /** When the run began, on the clock of each host's machine. */
+  get goAt(): readonly Micros[] {
+    return this.#goAt;
+  }
+
+  #start(member: Member, members: readonly MemberChange[]): void {
+    const at = (this.#startedAt ?? 0) + offsetOf(member);
+    this.#goAt[member.index] = at;
+    member.begun = true;
+    member.running.post({ type: "go", at, members });
   }
 
   /** An event of the supervisor's own, at its place in time. */
@@ -211,7 +221,7 @@ export class Supervisor {
     // Hosts that do not get that far are ended by force.
     const late = machineMicros() + UNWIND_MICROS;
     const open = () => this.#members.some(({ state }) => state === "joined");
-    await this.#until(() => !open() || machineMicros() >= late, late);
+    await this.#hosts.until(() => !open() || machineMicros() >= late, late);
   }
 
   /** Asks the run's part of every host that lives; hosts that die before they answer are left out. */
@@ -254,6 +264,10 @@ export class Supervisor {
         return;
       case "unreached":
         this.#unreached(member, message.host, message.why);
+        return;
+      case "begun":
+        member.begun = true;
+        this.#become(member, "joined");
         return;
       case "joined":
       case "stopped":
@@ -323,7 +337,7 @@ export class Supervisor {
   #become(member: Member, state: State): void {
     if (gone(member.state)) return;
     member.state = state;
-    for (const watcher of [...this.#watchers]) watcher();
+    this.#hosts.changed();
   }
 
   /** The thread or process of a host is no more. */
@@ -373,7 +387,8 @@ export class Supervisor {
   /** To all that take part. */
   #tell(message: ToHost, except?: Member): void {
     for (const member of this.#members)
-      if (member.state === "joined" && member !== except) member.running.post(message);
+      if (member.state === "joined" && member.begun && member !== except)
+        member.running.post(message);
   }
 
   /** Starts a host in the place of one that was lost: it joins the others, they are told, it begins. */
@@ -385,23 +400,30 @@ export class Supervisor {
     const settled = (): boolean => member.state === "joined" || gone(member.state);
     const listens = (): boolean => member.state === "listening" || settled();
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
-    await this.#until(() => listens() || machineMicros() >= late, late);
+    await this.#hosts.until(() => listens() || machineMicros() >= late, late);
     const there = this.#members.filter(({ state }) => state === "joined");
     const peers = this.#peersOf(member, there);
     this.#join(member.running, peers, peers.length);
-    await this.#until(() => settled() || machineMicros() >= late, late);
-    const changes = member.state === "joined" ? this.#options.admit?.(host) : undefined;
-    if (!changes || this.#startedAt === undefined || this.#closing) {
-      member.running.kill();
+    await this.#hosts.until(() => settled() || machineMicros() >= late, late);
+    if (member.state === "joined" && !this.#closing) this.#admit(member);
+    else member.running.kill();
+  }
+
+  /** The others are told of one that has joined them, and it begins; or it is ended, where it cannot take part now. */
+  #admit(member: Member): void {
+    const { index: came, running } = member;
+    const news = this.#options.admit?.(came);
+    member.part = news !== undefined;
+    if (!news) {
+      running.kill();
       return;
     }
-    member.part = true;
-    this.#merge.join(member.running.name, this.now());
-    this.#tell({ type: "members", changes, came: host }, member);
-    const { offsetMicros } = member.running.clock?.() ?? SAME_CLOCK;
-    const members = this.#options.changes?.() ?? [];
-    member.running.post({ type: "go", at: this.#startedAt + offsetMicros, members });
-    this.#options.onChanged?.("joined", member.running.name, `${member.running.name} takes part`);
+    this.#merge.join(running.name, this.now());
+    // Whoever led the run before may have told some of them, and not others: what is known is passed over.
+    const members = this.#options.changes?.() ?? news;
+    this.#tell({ type: "members", changes: members, came }, member);
+    this.#start(member, members);
+    this.#options.onChanged?.("joined", running.name, `${running.name} takes part`);
   }
 
   /** Every wait that there is, from the hosts that live. */
@@ -425,11 +447,11 @@ export class Supervisor {
     this.#answers.set(key, (what) => {
       answered = true;
       answer = what;
-      for (const watcher of [...this.#watchers]) watcher();
+      this.#hosts.changed();
     });
     member.running.post(question(id));
     const late = machineMicros() + ANSWER_MICROS;
-    await this.#until(() => answered || gone(member.state) || machineMicros() >= late, late);
+    await this.#hosts.until(() => answered || gone(member.state) || machineMicros() >= late, late);
     this.#answers.delete(key);
     return answer;
   }
@@ -451,7 +473,7 @@ export class Supervisor {
   #fail(error: PangaeaError): void {
     if (this.#failure) return;
     this.#failure = error;
-    for (const watcher of [...this.#watchers]) watcher();
+    this.#hosts.changed();
     this.#options.onFailed(error);
   }
 
@@ -460,7 +482,7 @@ export class Supervisor {
     const micros = this.#options.joinMicros ?? JOIN_MICROS;
     const late = machineMicros() + micros;
     const lacking = () => this.#members.filter((member) => member.state !== state);
-    await this.#until(
+    await this.#hosts.until(
       () => this.#failure !== undefined || lacking().length === 0 || machineMicros() >= late,
       late,
     );
@@ -470,23 +492,8 @@ export class Supervisor {
     const seconds = Math.round(micros / 1e6);
     throw new TimeoutError(`after ${seconds} s these hosts are not ${state}: ${names.join(", ")}`);
   }
-
-  #until(holds: () => boolean, wakeAt?: Micros): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!holds()) return;
-        this.#watchers.delete(check);
-        cancel?.();
-        resolve();
-      };
-      const cancel = wakeAt === undefined ? undefined : callAt(wakeAt, check);
-      this.#watchers.add(check);
-    });
-  }
 }
 
-const gone = (state: State): boolean => state === "lost" || state === "left";
 const asError = (error: unknown): PangaeaError =>
   error instanceof PangaeaError ? error : new PangaeaError("HOST_FAILED", String(error));
 const section = (title: string, lines: readonly string[]): readonly string[] =>
