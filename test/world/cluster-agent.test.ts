@@ -6,7 +6,14 @@ import type { Bus, KeyValue } from "../../src/world/bus/contract.ts";
 import { openMembers } from "../../src/world/bus/membership.ts";
 import { MemoryBroker } from "../../src/world/bus/memory.ts";
 import { connectNats } from "../../src/world/bus/nats.ts";
+import { orderCheck, orderSigner } from "../../src/world/bus/signed.ts";
+import { Assignment } from "../../src/world/cluster/assignment.ts";
+import { Conveyor, Intake } from "../../src/world/cluster/conveyor.ts";
+import { COORDINATOR, type Down, type Up } from "../../src/world/cluster/orders.ts";
 import { type MemberOptions, serveMember } from "../../src/world/cluster/serving.ts";
+import { down, up } from "../../src/world/cluster/subjects.ts";
+import { fromBytes, toBytes } from "../../src/world/live/portable.ts";
+import type { FromHost } from "../../src/world/live/protocol.ts";
 import { natsOptions, startNats } from "./nats-server.ts";
 import { turn, VirtualTimers } from "./virtual-timers.ts";
 
@@ -128,3 +135,52 @@ test.each(["while it looks for members", "as a member", "in the middle of a beat
     expect(await Promise.race([served.then(() => "gone"), still])).toBe("gone");
   },
 );
+
+test("the story of a host that has begun does not say that it has joined: that alone means that it waits to begin", async () => {
+  const timers = new VirtualTimers();
+  const broker = new MemoryBroker(timers);
+  const [bus, leader] = [broker.connect("oregon/a"), broker.connect("leader")];
+  const { seed, publicKey } = createRoleKey("coordinator");
+  const [run, epoch] = ["run", 1];
+  let say = (_: FromHost): void => {};
+  const assignment = new Assignment(run, epoch, orderCheck(publicKey, { run, role: COORDINATOR }), {
+    ...{ bus, timers, id: "oregon/a", site: "oregon", roles: [], resources: {}, address: "" },
+    ...{ version: "test", coordinatorKey: publicKey, notify: () => {} },
+    signal: new AbortController().signal,
+    startHost: async (_, onMessage) => {
+      say = onMessage;
+      return { name: "a", post: () => {}, kill: () => {}, ended: new Promise(() => {}) };
+    },
+  });
+  const heard: string[] = [];
+  const intake = new Intake((message) => {
+    const said = fromBytes(message) as Up;
+    heard.push(said.type === "from" ? said.message.type : said.type);
+  });
+  await leader.serve(up(run, epoch), (batch) => {
+    intake.take(batch);
+    return new Uint8Array(0);
+  });
+  await assignment.open("leases");
+  const subject = down("oregon/a", run);
+  const sign = orderSigner(seed, { run, role: COORDINATOR, epoch });
+  const orders = new Conveyor({
+    ...{ bus: leader, timers, subject, source: "1.1", onRefused: () => {} },
+    seal: (batch) => sign(subject, batch),
+  });
+  const order = async (what: Down): Promise<readonly string[]> => {
+    orders.push(toBytes(what));
+    await timers.advance(SECOND);
+    return heard.splice(0);
+  };
+  await order({ type: "start", host: 0, names: ["a"], token: "", task: {} });
+  say({ type: "listening" });
+  say({ type: "joined" });
+  await timers.advance(SECOND);
+  heard.length = 0;
+  expect(await order({ type: "attach" })).toEqual(["started", "listening", "joined"]);
+  say({ type: "begun" });
+  await timers.advance(SECOND);
+  heard.length = 0;
+  expect(await order({ type: "attach" })).toEqual(["started", "listening", "begun"]);
+});
