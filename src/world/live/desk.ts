@@ -32,8 +32,13 @@ export class DeskLine {
     this.#post = post;
   }
 
-  /** The supervisor has joined, perhaps in the place of an earlier one. */
+  /** The supervisor has joined, perhaps in the place of an earlier one, which may be paused and hold its connection open. */
   attach(connection: Connection): void {
+    const before = this.#connection;
+    if (before) {
+      this.#left(before);
+      before.close().catch(() => {});
+    }
     this.#connection = connection;
     connection.receive(({ kind, header }) => {
       if (kind === TOOK) this.#open.delete(Number(header["id"]));
