@@ -54,9 +54,11 @@ async function start() {
   await openMembers(own);
   await own.kv(LEASES);
   let say: (message: FromHost) => void = () => {};
-  let cutOff = false;
+  /** So many questions find nobody. */
+  let unheard = 0;
   const agents = pausable(broker.connect("agent"), () => {
-    if (cutOff) throw noResponders("nobody is there");
+    if (unheard-- > 0) throw noResponders("nobody is there");
+    unheard = 0;
   });
   const serving = serveMember({
     ...{ bus: agents.bus, timers, id: "oregon/agent", site: "oregon", version },
@@ -73,7 +75,12 @@ async function start() {
   await timers.advance(SECOND);
 
   /** A coordinator in its epoch. */
-  const lead = async (epoch: number, bus: Bus, leads: () => boolean = () => true) => {
+  const lead = async (
+    epoch: number,
+    bus: Bus,
+    leads: () => boolean = () => true,
+    beforeStart: () => void = () => {},
+  ) => {
     const roster = await Roster.open(bus, timers, undefined);
     await timers.advance(SECOND);
     const fleet = new ClusterFleet({
@@ -87,18 +94,19 @@ async function start() {
     fleet.take({ agents: [agent], hostOf: {} }, { nodes: [], version, labels: {} });
     const heard: string[] = [];
     await fleet.open();
-    fleet.start(0, {}, (message) => {
+    beforeStart();
+    const host = fleet.start(0, {}, (message) => {
       if (message.type === "warning") heard.push(message.text[0] ?? "");
     });
     await timers.advance(SECOND);
-    return { fleet, heard };
+    return { fleet, heard, host };
   };
   const told = async (text: string): Promise<void> => {
     say({ type: "warning", text });
     await timers.advance(SECOND);
   };
-  const cut = (off: boolean): void => {
-    cutOff = off;
+  const cut = (questions: number): void => {
+    unheard = questions;
   };
   return { timers, broker, own, lead, told, cut };
 }
@@ -161,11 +169,23 @@ test("an agent that does not answer when the next one comes is asked again, and 
   await told("a");
   first.fleet.silence();
   await told("b");
-  cut(true);
+  cut(Number.POSITIVE_INFINITY);
   const second = await lead(2, broker.connect("second"));
   await timers.advance(SECOND);
-  cut(false);
+  cut(0);
   await timers.advance(30 * SECOND);
   await told("c");
   expect(second.heard).toEqual(["b", "c"]);
+});
+
+test("the clock of an agent is learned by what it answers, also where it has not heard the first question", async () => {
+  const { timers, broker, lead, cut } = await start();
+  const { host } = await lead(
+    1,
+    broker.connect("first"),
+    () => true,
+    () => cut(1),
+  );
+  await timers.advance(SECOND);
+  expect(host.clock?.().roundTripMicros).toBeGreaterThanOrEqual(0);
 });

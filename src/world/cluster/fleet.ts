@@ -390,13 +390,13 @@ class Hand implements RunningHost {
     this.#checked().catch(() => {});
   }
 
-  /** The offset of the fastest of a few round trips. */
+  /** The offset of the fastest of a few round trips; one that is not answered costs no more than itself. */
   async learnClock(): Promise<void> {
-    for (let ping = 0; ping < PINGS; ping++) {
+    for (let ping = 0; ping < PINGS && !this.#over; ping++) {
       const asked = machineMicros();
-      const answer = await this.#ask();
+      const answer = await this.#ask().catch(() => undefined);
       const roundTripMicros = machineMicros() - asked;
-      if (answer.type !== "clock") return;
+      if (answer?.type !== "clock") continue;
       const offsetMicros = Math.round(answer.micros - asked - roundTripMicros / 2);
       if (!this.#reading || roundTripMicros < this.#reading.roundTripMicros)
         this.#reading = { offsetMicros, roundTripMicros };
