@@ -314,7 +314,8 @@ for (const set of listed("set", "mnist,nsl-kdd"))
           text(
             spread(
               of.map((row, i) => {
-                const ratio = alone?.[i] && batches(alone[i]) / Math.max(1, batches(row));
+                const ratio =
+                  alone?.[i] && Math.max(1, batches(alone[i])) / Math.max(1, batches(row));
                 return Number.isNaN(ratio ?? Number.NaN) ? null : (ratio ?? null);
               }),
             ),

@@ -240,7 +240,7 @@ describe("two windows, by hand", () => {
       return chance;
     };
     const found = (surprise: number, coming: readonly number[]): string => {
-      const detector = make({ newExamples: 100, now: 3, surprise });
+      const detector = make({ newExamples: 100, now: 3, surprise: 3 * surprise });
       for (let k = 0; k < before; k++) detector.observe(batch(1, [5, 5, 0]));
       return coming.map((k) => detector.observe(batch(1, [5, 5 - k, k]))[0]).join("");
     };

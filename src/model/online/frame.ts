@@ -10,7 +10,8 @@ export interface RowShape {
 }
 
 const MAGIC = 0x5450; // "PT"
-const FORMAT = 1;
+/** Portions are rounded since 2. */
+const FORMATS: Readonly<Record<Purpose, number>> = { portion: 2, model: 1 };
 const KINDS = ["forest", "svm", "logistic", "naive-bayes", "graph"] as const;
 export type OnlineKind = (typeof KINDS)[number];
 
@@ -23,7 +24,7 @@ export const FRAME_BYTES = 11;
 export function writeFrame(kind: OnlineKind, purpose: Purpose, shape: RowShape): PortionWriter {
   const writer = new PortionWriter();
   writer.u16(MAGIC);
-  writer.u8(FORMAT);
+  writer.u8(FORMATS[purpose]);
   writer.u8(KINDS.indexOf(kind));
   writer.u8(purpose === "portion" ? 1 : 2);
   writer.u16(shape.classes);
@@ -41,10 +42,11 @@ export function readFrame(
   const reader = new PortionReader(bytes);
   if (reader.u16() !== MAGIC) throw portionInvalid("it does not begin as one");
   const format = reader.u8();
-  if (format !== FORMAT) throw portionInvalid(`format ${format}, this version reads ${FORMAT}`);
   const found = KINDS[reader.u8()];
   if (found !== kind) throw portionInvalid(`it is of a model of kind ${found}, not ${kind}`);
   if (reader.u8() !== (purpose === "portion" ? 1 : 2)) throw portionInvalid(`it is no ${purpose}`);
+  if (format !== FORMATS[purpose])
+    throw portionInvalid(`format ${format}, this version reads ${FORMATS[purpose]}`);
   const classes = reader.u16();
   const features = reader.u32();
   if (classes !== shape.classes || features !== shape.features)

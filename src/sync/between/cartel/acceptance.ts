@@ -25,6 +25,8 @@ export interface Trial {
   readonly context: MergeContext;
   /** By so much the share of wrong rows must fall. */
   readonly margin: number;
+  /** The portion has been tried before: of many tries one succeeds by chance, so that it must gain more than chance. */
+  readonly again?: boolean;
 }
 
 export interface TrialResult {
@@ -64,7 +66,9 @@ export async function tryPortion(
     now.wrong.map((wrong, i) => held(wrong, trial.batches[i]!.wrong, trial.context.classes)),
   );
   const after = sum(merged.wrong.map(sum));
-  const accepted = after < before && after <= before - trial.margin * now.examples;
+  const chance = trial.again ? Math.sqrt(before + after) : 0;
+  const accepted =
+    after < before && before - after >= Math.max(trial.margin * now.examples, chance);
   if (!accepted) model.restore(saved);
   // Of n rows on which the two differ, n is at most the errors of both.
   const undecided = !accepted && after - before <= CLEARLY * Math.sqrt(after + before);

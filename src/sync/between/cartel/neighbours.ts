@@ -48,6 +48,8 @@ export interface Surroundings {
   readonly now: Micros;
   /** Records told before this long ago are stale. */
   readonly staleAfter: Micros;
+  /** Who did not help in this need. They make room for others. */
+  readonly failed?: ReadonlySet<NodeId>;
   readonly roundTripMicros: (site: SiteId) => Micros;
   /** Price of a gigabyte from there. */
   readonly dollarsPerGB: (site: SiteId) => number;
@@ -128,10 +130,11 @@ function whyUnfit(
   target: Target,
   need: readonly number[],
   record: SiteRecord,
-  { now, staleAfter }: Surroundings,
+  { now, staleAfter, failed }: Surroundings,
   { minSamples }: NeighbourOptions,
 ): string | undefined {
   if (record.node === target.node) return "the site itself";
+  if (failed?.has(record.node)) return "did not help before";
   if (record.modelKind !== target.modelKind) return `its model is a ${record.modelKind}`;
   if (now - record.sequence > staleAfter)
     return `its record is ${Math.round((now - record.sequence) / 1e6)} s old`;

@@ -30,7 +30,7 @@ export class Quiet {
   /** A request for the classes has ended: in vain, unless what came is `useful` later, or everybody was silent. */
   asked(classes: readonly number[], batch: number, answered: boolean): void {
     const { quiet, quietMost } = this.#options;
-    if (batch - this.#last >= quietMost) this.#vain = 0;
+    if (batch - this.#last >= 2 * quietMost) this.#vain = 0;
     this.#last = batch;
     const until = batch + Math.min(quietMost, quiet * 2 ** this.#vain);
     for (const c of classes) this.#until.set(c, until);
@@ -40,5 +40,6 @@ export class Quiet {
   /** What came has helped. */
   useful(): void {
     this.#vain = 0;
+    this.#until.clear();
   }
 }

@@ -43,7 +43,11 @@ export class Search {
   }
 
   /** Verdicts on everybody who is known to know the classes, best first. */
-  async neighbours(need: readonly number[], scope: Scope): Promise<readonly Verdict[]> {
+  async neighbours(
+    need: readonly number[],
+    failed: ReadonlySet<NodeId>,
+    scope: Scope,
+  ): Promise<readonly Verdict[]> {
     const { world, site, request, options, model, sketch, window } = this.#parts;
     const { neighbours, reportEvery } = options;
     await this.#askRegistry(need, scope);
@@ -70,6 +74,7 @@ export class Search {
         now: world.clock.now(),
         staleAfter: neighbours.staleReports * reportEvery * site.stream.everyMicros,
         roundTripMicros: trip,
+        failed,
         dollarsPerGB: (other) => egressDollarsPerGB?.(other, site.id) ?? 0,
       },
       neighbours,
@@ -98,13 +103,14 @@ export class Search {
   async try(
     packed: Uint8Array,
     need: readonly number[],
+    again: boolean,
     adopt: (result: TrialResult) => void,
     scope: Scope,
   ): Promise<TrialResult> {
     const { world, model, exclusive } = this.#parts;
     const tried: { result?: TrialResult } = {};
     const work = async (): Promise<Flops> => {
-      const result = await tryPortion(model, packed, this.#trial(need));
+      const result = await tryPortion(model, packed, { ...this.#trial(need), again });
       tried.result = result;
       if (result.accepted) adopt(result);
       return result.flops;

@@ -177,8 +177,8 @@ export class CartelSite implements Around {
   async #seek(episode: Episode, need: readonly number[], scope: Scope): Promise<boolean> {
     const { world } = this.#parts;
     mark(world, this.#batch, "request", { text: `for ${classesText(need)}` });
-    const verdicts = await this.#search.neighbours(need, scope);
-    const kept = verdicts.filter(({ kept, record }) => kept && !episode.failed.has(record.node));
+    const verdicts = await this.#search.neighbours(need, episode.failed, scope);
+    const kept = verdicts.filter(({ kept }) => kept);
     if (kept.length === 0) this.#reject(whyNobody(verdicts));
     let answered = verdicts.length > 0 && kept.length === 0;
     let left = need;
@@ -191,7 +191,7 @@ export class CartelSite implements Around {
       }
       answered = true;
       const offer = { from: verdict, packed: answer.packed };
-      const result = await this.#try(offer, left, episode, scope);
+      const result = await this.#try(offer, left, false, episode, scope);
       if (!result.accepted) {
         episode.failed.add(record.node);
         if (result.undecided) episode.undecided = [...episode.undecided, offer];
@@ -208,13 +208,14 @@ export class CartelSite implements Around {
   /** Those that were too close to call, on what has come since; whether one of them is taken. */
   async #tryAgain(episode: Episode, need: readonly number[], scope: Scope): Promise<boolean> {
     for (const offer of episode.undecided)
-      if ((await this.#try(offer, need, episode, scope)).accepted) return true;
+      if ((await this.#try(offer, need, true, episode, scope)).accepted) return true;
     return false;
   }
 
   async #try(
     { from: { record, reason }, packed }: Offer,
     need: readonly number[],
+    again: boolean,
     episode: Episode,
     scope: Scope,
   ): Promise<TrialResult> {
@@ -223,7 +224,7 @@ export class CartelSite implements Around {
       mark(this.#parts.world, this.#batch, "accept", { peer: record.site, text });
       this.#adopt(result, record.node, episode);
     };
-    const result = await this.#search.try(packed, need, adopt, scope);
+    const result = await this.#search.try(packed, need, again, adopt, scope);
     this.#testFlops += result.flops;
     return result;
   }
@@ -308,5 +309,5 @@ function whyNobody(verdicts: readonly Verdict[]): string {
   if (verdicts.length === 0) return "nobody is known who knows them";
   const [first] = verdicts;
   const more = verdicts.length > 1 ? `, and ${verdicts.length - 1} more` : "";
-  return `nobody fits: ${first?.record.site} ${first?.kept ? "did not help before" : first?.reason}${more}`;
+  return `nobody fits: ${first?.record.site} ${first?.reason}${more}`;
 }

@@ -42,8 +42,8 @@ export const TwoWindowOptions = z.strictObject({
   newExamples: count.default(5),
   /** Share of the reference up to which a class counts as absent. */
   absentShare: z.number().min(0).lt(1).default(0.01),
-  /** Chance below which the first examples of a class are no chance. */
-  surprise: z.number().min(0).lt(1).default(1e-5),
+  /** Chance, over all classes together, below which the first examples of one are no chance. */
+  surprise: z.number().min(0).lt(1).default(1e-4),
 });
 export type TwoWindowOptions = z.infer<typeof TwoWindowOptions>;
 
@@ -108,7 +108,8 @@ export class TwoWindow implements DriftDetector {
     return this.#now.classCounts.some((seen, c) => {
       if (seen === 0 || before[c]! > 0) return false;
       const since = this.#now.since(c);
-      return allAmongLatest(seen, since, examples + this.#now.examples) < this.#options.surprise;
+      const chance = allAmongLatest(seen, since, examples + this.#now.examples);
+      return chance * before.length < this.#options.surprise;
     });
   }
 }
