@@ -36,6 +36,8 @@ export class PodWatch {
   readonly #pods = new Map<string, Pod>();
   #stream: IncomingMessage | undefined;
   #stopped = false;
+  /** When the API server last said anything. */
+  #heard: Micros = 0;
 
   constructor(
     http: HttpClient,
@@ -53,14 +55,14 @@ export class PodWatch {
 
   /** Follows until `stop`; resolves then. */
   async run(): Promise<void> {
-    let heard = this.#timers.now();
+    this.#hear();
     while (!this.#stopped) {
       try {
         const version = await this.#list();
-        heard = this.#timers.now();
+        this.#hear();
         await this.#watch(version);
       } catch (error) {
-        if (!isPassing(error) || this.#timers.now() - heard > this.#patience) {
+        if (!isPassing(error) || this.#timers.now() - this.#heard > this.#patience) {
           this.#listener.lost(error);
           return;
         }
@@ -104,16 +106,23 @@ export class PodWatch {
     try {
       for await (const line of linesOf(stream)) {
         const happening = JSON.parse(line) as Happening;
+        this.#hear();
         if (happening.type === "ERROR") return;
         if (happening.type === "DELETED") this.#delete(happening.object);
         else if (happening.type !== "BOOKMARK") this.#see(happening.object);
       }
+      // It has ended it by itself.
+      this.#hear();
     } catch {
       // It broke off: the next list says what was missed.
     } finally {
       late();
       stream.destroy();
     }
+  }
+
+  #hear(): void {
+    this.#heard = this.#timers.now();
   }
 
   #see(pod: Pod): void {
