@@ -99,7 +99,7 @@ async function start() {
       if (message.type === "warning") heard.push(message.text[0] ?? "");
     });
     await timers.advance(SECOND);
-    return { fleet, heard, host };
+    return { fleet, heard, host, agent };
   };
   const told = async (text: string): Promise<void> => {
     say({ type: "warning", text });
@@ -188,4 +188,12 @@ test("the clock of an agent is learned by what it answers, also where it has not
   );
   await timers.advance(SECOND);
   expect(host.clock?.().roundTripMicros).toBeGreaterThanOrEqual(0);
+});
+
+test("an agent that still ends what it had of the run takes no second host of it", async () => {
+  const { timers, broker, lead } = await start();
+  const { fleet, agent } = await lead(1, broker.connect("first"));
+  fleet.release(agent);
+  await timers.advance(SECOND);
+  expect(await fleet.reserve(agent)).toBe("it still ends what it had of this run");
 });

@@ -47,6 +47,7 @@ export class Assignment {
   #starting: Promise<void> = Promise.resolve();
   #forget: () => void = () => {};
   #ending: Promise<void> | undefined;
+  #released = false;
   #drops = 0;
 
   /** @param epoch of the coordinator that has reserved it */
@@ -89,6 +90,11 @@ export class Assignment {
     this.#conveyor.redirect(up(this.#run, epoch));
   }
 
+  /** It was given back, and ends. */
+  get released(): boolean {
+    return this.#released;
+  }
+
   /** Ends the host, sends what it said, gives everything back. */
   end(why: string): Promise<void> {
     this.#ending ??= this.#end(why);
@@ -103,6 +109,7 @@ export class Assignment {
         this.#say({ type: "ended", end: { how, lastLines: [] } });
       });
     } else if (order.type === "release") {
+      this.#released = true;
       this.end(RELEASED).catch(() => {});
     } else if (order.type === "attach") {
       for (const said of this.#story) this.#conveyor.push(toBytes(said));

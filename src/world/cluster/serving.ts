@@ -167,6 +167,8 @@ class Agent {
     const wanted = decodeJson(check(subject, order)) as Reserve;
     this.#remember(run, check);
     if (wanted.life !== this.#life) return refused("it was asked for in an earlier life");
+    // It would obey no order to start.
+    if (known?.released) return refused("it still ends what it had of this run");
     known?.ledIn(epochOf(order));
     if (known) return { type: "reserved", voice: known.voice };
     const why = this.#unwilling(run);
