@@ -164,7 +164,7 @@ export class Course {
     }
     this.#host.onEvent(event);
     const { maxSeconds = Number.POSITIVE_INFINITY } = this.#spec.stop;
-    if (event.t >= maxSeconds * 1e6) this.stop("maxSeconds");
+    if (this.#reason === undefined && event.t >= maxSeconds * 1e6) this.stop("maxSeconds");
   }
 
   #changed(fault: "left" | "joined", target: string, text: string): void {

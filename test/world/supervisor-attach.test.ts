@@ -1,5 +1,6 @@
 /** A supervisor that comes later: what hosts tell it again, and what it makes of those that have ended meanwhile. */
 import { expect, test } from "vitest";
+import { PangaeaError } from "../../src/core/errors.ts";
 import type { RunEvent } from "../../src/core/events.ts";
 import { nodeId, siteId } from "../../src/core/ids.ts";
 import { machineMicros } from "../../src/world/live/clock.ts";
@@ -13,8 +14,12 @@ function hosts(count: number) {
   const asked: ToHost[][] = names.map(() => []);
   const say: ((message: FromHost) => void)[] = [];
   const end: ((end: HostEnd) => void)[] = [];
+  let returns: (host: number) => void = () => {};
   const fleet: Fleet = {
     open: async () => {},
+    onReturn: (listener) => {
+      returns = listener;
+    },
     start: (host, _, onMessage) => {
       say[host] = onMessage;
       const ended = new Promise<HostEnd>((resolve) => {
@@ -28,7 +33,8 @@ function hosts(count: number) {
     },
     close: async () => {},
   };
-  return { names, fleet, asked, say, end };
+  const comeBack = (host: number): void => returns(host);
+  return { names, fleet, asked, say, end, comeBack };
 }
 
 const note = (text: string, t = 1): RunEvent => ({ type: "note", t, text });
@@ -144,5 +150,50 @@ test("one that cannot take part now is ended, and is not missed", async () => {
   expect(left).toEqual([]);
   there.say[0]!(events(["of 0"], 20));
   expect(told).toEqual(["of 0"]);
+  await supervisor.close();
+});
+
+test("where it cannot lead any more before all have answered, it says that, and not that nobody is left", async () => {
+  const there = hosts(2);
+  const { supervisor } = supervise(there);
+  const attached = supervisor.attach([ago(5), ago(5)], true);
+  await Promise.resolve();
+  supervisor.abandon(new PangaeaError("LEASE_LOST", "another leads"));
+  // As a cluster's fleet does then.
+  for (const end of there.end) end({ how: "another coordinator leads the run", lastLines: [] });
+  await expect(attached).rejects.toMatchObject({ code: "LEASE_LOST" });
+  await supervisor.close();
+});
+
+test("a host that had stopped before is waited for until it has told all again", async () => {
+  const there = hosts(1);
+  const { supervisor, told } = supervise(there);
+  const attached = supervisor.attach([ago(5)], true);
+  await Promise.resolve();
+  there.say[0]!({ type: "stopped" });
+  await attached;
+  const stopped = supervisor.stop("the run is over").then(() => told.push("all has been told"));
+  await new Promise((resolve) => setImmediate(resolve));
+  there.say[0]!({ ...events(["a"], 10), again: true } as FromHost);
+  await stopped;
+  expect(told).toEqual(["a", "all has been told"]);
+  there.end[0]!({ how: "exit code 0", lastLines: [] });
+  await supervisor.close();
+});
+
+test("hosts that come back at the same time are joined to each other", async () => {
+  const there = hosts(3);
+  const { supervisor } = supervise(there);
+  const attached = supervisor.attach([ago(5), ago(5), ago(5)], false);
+  await Promise.resolve();
+  there.say[0]!({ type: "begun" });
+  for (const host of [1, 2]) there.end[host]!({ how: "signal SIGKILL", lastLines: [] });
+  await attached;
+  for (const host of [1, 2]) there.comeBack(host);
+  for (const host of [1, 2]) there.say[host]!({ type: "listening" });
+  await new Promise((resolve) => setImmediate(resolve));
+  const dials = (host: number): readonly number[] =>
+    there.asked[host]!.flatMap((order) => (order.type === "join" ? order.dial : []));
+  expect([dials(1), dials(2)]).toEqual([[0], [0, 1]]);
   await supervisor.close();
 });

@@ -4,7 +4,7 @@ import type { Micros } from "../../core/units.ts";
 import type { ClockReading, RunningHost } from "./fleet.ts";
 import type { HostAddress } from "./protocol.ts";
 
-export type State = "starting" | "listening" | "joined" | "stopped" | "lost" | "left";
+export type State = "starting" | "listening" | "joining" | "joined" | "stopped" | "lost" | "left";
 
 export interface Member {
   readonly index: number;
@@ -19,6 +19,9 @@ export interface Member {
   /** Where others dial it, in a cluster. */
   address?: HostAddress | undefined;
 }
+
+/** Of a host that is being started. */
+export const FRESH = { state: "starting", begun: false, held: undefined } as const;
 
 export const SAME_CLOCK: ClockReading = { offsetMicros: 0, roundTripMicros: 0 };
 

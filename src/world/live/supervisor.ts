@@ -12,7 +12,7 @@ import { callAt, machineMicros } from "./clock.ts";
 import type { Fleet, RunningHost } from "./fleet.ts";
 import { EventMerge } from "./merge.ts";
 import { type FromHost, restored, type ToHost } from "./protocol.ts";
-import { gone, type Member, offsetOf, SAME_CLOCK, type State } from "./supervised.ts";
+import { FRESH, gone, type Member, offsetOf, SAME_CLOCK, type State } from "./supervised.ts";
 import { Watched } from "./watched.ts";
 
 export interface SupervisorOptions {
@@ -116,14 +116,7 @@ export class Supervisor {
   #begin(index: number, task: unknown, part = this.#startedAt === undefined): Member {
     const { fleet } = this.#options;
     const running = fleet.start(index, task, (message) => this.#hear(member, message));
-    const member: Member = {
-      index,
-      running,
-      state: "starting",
-      part,
-      begun: false,
-      held: undefined,
-    };
+    const member: Member = { ...FRESH, index, running, part };
     running.ended.then(
       ({ how, lastLines }) => this.#over(member, how, lastLines),
       (error: unknown) => this.#over(member, String(error), []),
@@ -163,7 +156,9 @@ export class Supervisor {
     });
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
     const known = ({ state }: Member): boolean => /^(joined|stopped|lost|left)$/.test(state);
-    await this.#hosts.until(() => this.#members.every(known) || machineMicros() >= late, late);
+    const settled = (): boolean => this.#failure !== undefined || this.#members.every(known);
+    await this.#hosts.until(() => settled() || machineMicros() >= late, late);
+    if (this.#failure) throw this.#failure;
     for (const member of this.#members)
       if (!known(member)) this.#over(member, "silence: it did not say where it stands", []);
     // Of those that have stopped there are still the copies.
@@ -220,7 +215,8 @@ export class Supervisor {
       if (state === "joined") running.post({ type: "stop", reason });
     // Hosts that do not get that far are ended by force.
     const late = machineMicros() + UNWIND_MICROS;
-    const open = () => this.#members.some(({ state }) => state === "joined");
+    const open = () =>
+      this.#members.some(({ state, held }) => state === "joined" || (held && !gone(state)));
     await this.#hosts.until(() => !open() || machineMicros() >= late, late);
   }
 
@@ -331,6 +327,7 @@ export class Supervisor {
     member.held = undefined;
     this.#merge.add(events);
     this.#merge.advance(member.running.name, until);
+    if (again) this.#hosts.changed();
   }
 
   /** Of a host that has ended, what it said before may come later. */
@@ -401,8 +398,10 @@ export class Supervisor {
     const listens = (): boolean => member.state === "listening" || settled();
     const late = machineMicros() + (this.#options.joinMicros ?? JOIN_MICROS);
     await this.#hosts.until(() => listens() || machineMicros() >= late, late);
-    const there = this.#members.filter(({ state }) => state === "joined");
+    // Also those that come at the same time, and were not told of this one.
+    const there = this.#members.filter(({ state }) => state === "joined" || state === "joining");
     const peers = this.#peersOf(member, there);
+    this.#become(member, "joining");
     this.#join(member.running, peers, peers.length);
     await this.#hosts.until(() => settled() || machineMicros() >= late, late);
     if (member.state === "joined" && !this.#closing) this.#admit(member);
