@@ -144,6 +144,8 @@ export interface RunStarted extends At {
   }[];
   readonly parameters: number;
   readonly workers: number;
+  /** Another coordinator led the run until then: what came before is in its log, and not counted in this one. */
+  readonly since?: Micros | undefined;
 }
 
 export interface RunEnded extends At {

@@ -1,11 +1,11 @@
 /** An audit in sentences: first whether records left a site, then what else crossed, and what the log does not know. */
 import type { Cargo } from "../core/events.ts";
 import type { Audit, Crossing } from "./audit.ts";
-import { bytes } from "./format.ts";
+import { bytes, seconds } from "./format.ts";
 
 /** The first of them answers the question that an auditor asks. */
 export function auditSentences(audit: Audit): readonly string[] {
-  const { ended, world } = audit;
+  const { ended, since, world } = audit;
   const crossed = audit.crossings.filter(({ messages }) => messages > 0);
   const refused = audit.crossings.filter((crossing) => crossing.refused > 0);
   return [
@@ -15,10 +15,14 @@ export function auditSentences(audit: Audit): readonly string[] {
       (r) =>
         `Refused: ${count(r.refused, "message")} ${r.kind} from ${r.from} to ${r.to}, by ${said(r)}.`,
     ),
+    ...(since === undefined ? [] : [`${BEFORE} ${seconds(since / 1e6)}.`]),
     ...(ended === undefined ? ["The log has no end: what crossed later is not in it."] : []),
     ...(world === "cluster" ? [CLUSTER] : []),
   ];
 }
+
+const BEFORE =
+  "What crossed while another coordinator led the run is in that one's log, not in this one: the first";
 
 /** Control of a cluster goes another way than messages between nodes. */
 const CLUSTER =

@@ -4,7 +4,7 @@
  * enforced, from the same declaration of the kind, so the two cannot say different things.
  */
 import type { Cargo, RunEvent, RunStarted, TrafficEvent } from "../core/events.ts";
-import type { Bytes } from "../core/units.ts";
+import type { Bytes, Micros } from "../core/units.ts";
 import { mayLeave, type RunSpec } from "./spec.ts";
 
 export interface Crossing {
@@ -36,6 +36,8 @@ export interface Audit {
   readonly crossings: readonly Crossing[];
   /** Why the run ended; undefined where the log is cut off. */
   readonly ended: string | undefined;
+  /** Another coordinator led the run until then: what crossed before is not in this log. */
+  readonly since?: Micros | undefined;
 }
 
 /** The fold, an event at a time. */
@@ -63,6 +65,7 @@ export class Ledger {
       sites: sites.length,
       crossings: sorted.map(([, each]) => ({ ...each, policy: policyOf(spec, each.from) })),
       ended: this.#ended,
+      ...(this.#run.since !== undefined && { since: this.#run.since }),
     };
   }
 

@@ -1,19 +1,28 @@
 /** The two ends of a run: what its log begins with, and what is left of it. */
 import type { NoteEvent, RunEvent } from "../core/events.ts";
 import { createPlainKernels } from "../core/kernels/plain.ts";
+import type { Micros } from "../core/units.ts";
 import { graphOf } from "../model/create.ts";
 import type { SitePlan } from "../sync/contract.ts";
+import { seconds } from "./format.ts";
 import type { RunOutcome } from "./host.ts";
 import type { Snapshot } from "./observer.ts";
 import { type Ground, judgedCopies, type RunPlan } from "./plan.ts";
 import type { RunSpec } from "./spec.ts";
 
-/** At time 0; `more` are notes for the user. */
+const countedSince = (since: Micros): string =>
+  `another coordinator led this run for its first ${seconds(since / 1e6)}: bytes, costs and where the time went are counted from there on, clocks and times are the run's`;
+
+/**
+ * At time 0; `more` are notes for the user.
+ * @param since until when another coordinator led the run.
+ */
 export function opening(
   spec: RunSpec,
   { grid, data }: Ground,
   { learner, deployment }: RunPlan,
   more: readonly string[],
+  since?: Micros,
 ): RunEvent[] {
   const note = (text: string): NoteEvent => ({ type: "note", t: 0, text });
   const path = "path" in spec.data ? String(spec.data.path) : spec.data.kind;
@@ -34,10 +43,12 @@ export function opening(
       })),
       parameters: learner.layout.length,
       workers: deployment.domains.reduce((sum, domain) => sum + domain.workers.length, 0),
+      ...(since === undefined ? {} : { since }),
     },
     note(`data: ${source}, ${rows} training rows, ${test.rows} test rows`),
     ...(data.note ? [note(data.note)] : []),
     ...more.map(note),
+    ...(since === undefined ? [] : [note(countedSince(since))]),
   ];
 }
 

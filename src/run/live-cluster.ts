@@ -152,7 +152,13 @@ export async function takeAbandoned(
   const message = taken
     ? `run ${run} had not begun`
     : `run ${run} is over, or was never begun here`;
-  throw new InputError([{ code: "UNKNOWN_RUN", message, fix: "start it anew: pangaea run FILE" }]);
+  throw new InputError([
+    {
+      code: "UNKNOWN_RUN",
+      message,
+      fix: "the name of a run stands in its log (`cluster world, run NAME`); one that is over is started anew: pangaea run FILE",
+    },
+  ]);
 }
 
 /** Leads the run from here on, and finishes it: of its experiment's files it needs the data alone. */

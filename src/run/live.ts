@@ -68,7 +68,8 @@ export class LiveRun {
       complete: "maxClocks",
       // Clocks without end: a log of them all would fill the hosts.
       keepsEvents: false,
-      opening: (notes) => opening(spec, ground, plan, notes),
+      opening: (notes) =>
+        opening(spec, ground, plan, notes, begun && this.#course.supervisor.now()),
       onSaid: (_, what) => this.#mirror.take(what as Told),
     });
   }

@@ -1,5 +1,7 @@
 /** A coordinator that is replaced by name (needs `npm run build` before). */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Ledger } from "../../src/run/audit.ts";
+import { auditSentences } from "../../src/run/audit-text.ts";
 import { takeAbandoned } from "../../src/run/live-cluster.ts";
 import { execute, small } from "../sync/real.ts";
 import { type Agents, agents } from "./agents.ts";
@@ -26,7 +28,10 @@ test("a coordinator that is killed is replaced, and the run ends as if nothing h
   const { outcome, events, place, host } = await resumed(spec({ world }), there);
   expect(outcome.reason).toBe("maxClocks");
   expect(bits({ outcome, events })).toEqual(bits(await execute(spec())));
-  expect(events.at(0)).toMatchObject({ type: "run" });
+  expect(events.at(0)).toMatchObject({ type: "run", since: expect.any(Number) });
+  const ledger = new Ledger();
+  for (const event of events) ledger.enter(event);
+  expect(auditSentences(ledger.audit()!).join("\n")).toMatch(/the first [\d.]+ \w*s\./);
   expect(events.at(-1)).toMatchObject({ type: "end", reason: "maxClocks" });
   expect(childrenOf(process.pid)).toEqual([]);
   await expect(takeAbandoned(place, host)).rejects.toMatchObject({ code: "UNKNOWN_RUN" });

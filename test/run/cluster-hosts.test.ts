@@ -43,6 +43,15 @@ describe("hosts of a cluster", () => {
     expect(warned.filter((text) => /cannot dial/.test(text))).toEqual([]);
   });
 
+  test("are not promised by an agent that cannot listen where it is told to", async () => {
+    there = await agents();
+    const { port } = there.server;
+    const taken = there.start("site-0", { listen: { host: "127.0.0.1", port } });
+    await expect(taken).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    const open = there.start("site-0", { listen: { host: "0.0.0.0", port: 0 } });
+    await expect(open).rejects.toMatchObject({ code: "INSECURE_ADDRESS" });
+  });
+
   test("of which one dies are left behind, and another agent takes its place", async () => {
     there = await agents();
     for (const site of ["site-0", "site-1"]) await there.start(site);

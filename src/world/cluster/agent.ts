@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { HostEnd } from "../live/fleet.ts";
 import { launch } from "../live/launch.ts";
 import type { HostAddress, HostSetup, Relayed } from "../live/protocol.ts";
+import { listen } from "../wire/listen.ts";
 import type { Credentials } from "../wire/options.ts";
 import type { StartHost } from "./assignment.ts";
 import { type MemberOptions, serveMember } from "./serving.ts";
@@ -20,17 +21,25 @@ export interface AgentOptions extends Omit<MemberOptions, "address" | "startHost
 
 /** Serves until the signal, or until the one run is over. */
 export async function serveAgent(options: AgentOptions): Promise<void> {
-  const { advertise, listen } = options;
+  const { advertise, listen: place } = options;
+  await tryToListen(options);
   const folders = new Folders();
   try {
     await serveMember({
       ...options,
-      address: (advertise ?? listen).host,
+      address: (advertise ?? place).host,
       startHost: childProcesses(options, folders),
     });
   } finally {
     await folders.close();
   }
+}
+
+/** Where its hosts are to listen, somebody must be able to: better known now than in a run. */
+async function tryToListen({ listen: place, credentials }: AgentOptions): Promise<void> {
+  const nobody = { name: "", run: "", version: "", token: "", accept: () => {} };
+  const listener = await listen(place, { ...nobody, ...(credentials && { credentials }) });
+  await listener.close();
 }
 
 /**

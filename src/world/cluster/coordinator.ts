@@ -206,10 +206,16 @@ class Leading {
     this.#lease = await acquireLease(kv, this.#run, options, this.#scope);
     this.#lease.ended.then(
       (error) => {
-        if (error) this.#lose(error);
+        if (error) this.#lose(this.#notLed(error));
       },
       (error: unknown) => this.#lose(error as Error),
     );
+  }
+
+  #notLed(cause: Error): PangaeaError {
+    const what = `run ${this.#run} is no longer led from here (is NATS out of reach?): ${cause.message}`;
+    const fix = `its hosts go on: a standby leads it to its end, or \`pangaea resume ${this.#run}\``;
+    return new PangaeaError("LEASE_LOST", what, { cause, fix });
   }
 
   read(): Promise<RunRecord | undefined> {

@@ -51,7 +51,10 @@ async function watchOver(run: string, { place, lead }: StandbyOptions): Promise<
   tell(`run ${run}: stands by for its coordinator`);
   for (;;) {
     const taken = await takeRun(run, place);
-    if (!taken) return;
+    if (!taken) {
+      tell(`run ${run}: is over`);
+      return;
+    }
     const leave = (): void => taken.leave();
     signal.addEventListener("abort", leave, { once: true });
     try {
