@@ -147,16 +147,21 @@ describe.each<[name: string, start: () => Promise<Backend>]>([
     const held: Lease[] = [];
     const contend = async (bus: Bus, holder: string): Promise<void> => {
       const options = { holder, timers, durationMicros };
-      held.push(await acquireLease(await bus.kv(name), "c", options, scope));
+      const lease = await acquireLease(await bus.kv(name), "c", options, scope);
+      // A holder that this machine has kept from renewing has lost it, and knows.
+      expect(held.filter((earlier) => earlier.held())).toEqual([]);
+      held.push(lease);
     };
     const all = [one, two, one, two].map((bus, i) => codeOf(contend(bus, `h${i}`)));
     await until(backend, () => held.length > 0);
     const end = timers.now() + durationMicros;
     await until(backend, () => timers.now() > end);
-    expect(held).toHaveLength(1);
+    // In real time a holder may be kept from renewing, and another one comes.
+    if (backend.timers) expect(held).toHaveLength(1);
     scope.cancel("enough");
-    expect((await Promise.all(all)).sort()).toEqual(["", ...Array(3).fill("CANCELLED")]);
-    await held[0]!.release();
+    const waited = Array(4 - held.length).fill("CANCELLED");
+    expect((await Promise.all(all)).sort()).toEqual([...held.map(() => ""), ...waited]);
+    for (const lease of held) await lease.release();
   });
 
   test("a paused holder's writes are refused, whatever key they name", async () => {
