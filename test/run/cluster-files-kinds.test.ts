@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { packageVersion } from "../../src/cli/folders.ts";
 import { small } from "../sync/real.ts";
 import { type Agents, access, agents } from "./agents.ts";
+import { clusterOf } from "./cluster-runs.ts";
 import { bits } from "./equal-bits.ts";
 import { agentsAt, executeOn, heart, hospitals, put } from "./own-data.ts";
 import { type Experiment, experiment, GRID, MODEL, SITES } from "./run-files.ts";
@@ -19,7 +20,7 @@ afterAll(async () => {
   await there.stop();
   own.remove();
 });
-const cluster = () => ({ world: { kind: "cluster", nats: [there.server.url] } });
+const cluster = () => ({ world: clusterOf(there) });
 
 test("a run on streams takes them along", async () => {
   const spec = (more = {}) =>

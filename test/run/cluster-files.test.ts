@@ -14,6 +14,7 @@ import { small } from "../sync/real.ts";
 import { bytes } from "../world/bus-contract.ts";
 import { natsOptions } from "../world/nats-server.ts";
 import { type Agents, access, agents } from "./agents.ts";
+import { clusterOf } from "./cluster-runs.ts";
 import { bits, judged, traffic } from "./equal-bits.ts";
 import { agentsAt, executeOn, runHostOn } from "./own-data.ts";
 import { type Experiment, experiment, GRID, MODEL, SITES } from "./run-files.ts";
@@ -29,7 +30,7 @@ afterAll(async () => {
   await there.stop();
   own.remove();
 });
-const cluster = () => ({ world: { kind: "cluster", nats: [there.server.url] } });
+const cluster = () => ({ world: clusterOf(there) });
 const quick = (more: Record<string, unknown>) =>
   small({ sites: SITES, stop: { maxClocks: 8 }, evaluate: { every: 4 }, ...more });
 

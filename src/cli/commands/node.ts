@@ -94,9 +94,11 @@ async function withBus(
   const scope = new Scope();
   const stop = (): void => scope.cancel("it leaves");
   signal.addEventListener("abort", stop, { once: true });
-  const bus = await joinBus(nats, id, access, hear, scope).catch((error: unknown) => {
-    if (scope.cancelled === undefined) throw error;
-  });
+  const bus = await joinBus(nats, id, access, { notify: hear, tell: notify, scope }).catch(
+    (error: unknown) => {
+      if (scope.cancelled === undefined) throw error;
+    },
+  );
   signal.removeEventListener("abort", stop);
   if (!bus) return;
   joined.set(id, true);

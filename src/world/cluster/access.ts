@@ -29,13 +29,23 @@ export const DEFAULT_NATS = ["nats://127.0.0.1:4222"] as const;
 
 const CONNECT = 30 * SECOND;
 
+/** Somebody who waits for so long is told for whom. */
+const PATIENCE = 2 * SECOND;
+
+export interface JoinOptions {
+  readonly notify?: ((notice: BusNotice) => void) | undefined;
+  /** Tells whom it waits for. */
+  readonly tell?: ((text: string) => void) | undefined;
+  /** Ends the trying. */
+  readonly scope?: Scope | undefined;
+}
+
 /** @throws InputError BUS_INSECURE where keys are missing; what `connectNats` throws. */
 export async function joinBus(
   servers: readonly string[],
   id: string,
   access: ClusterAccess,
-  notify?: (notice: BusNotice) => void,
-  scope?: Scope,
+  { notify, tell = () => {}, scope }: JoinOptions = {},
 ): Promise<Bus> {
   requireKeys(servers, access);
   const { seed, tls } = access;
@@ -44,7 +54,11 @@ export async function joinBus(
     : undefined;
   const auth = seed === undefined ? undefined : ({ kind: "nkey", seed } as const);
   const options = { servers, id, deadline: CONNECT, auth, tls: secure };
-  return connectNats({ ...options, timers: realTimers(), notify }, scope);
+  const timers = realTimers();
+  const silent = timers.after(PATIENCE, () => {
+    tell(`nobody answers yet at ${servers.join(", ")}; trying for ${CONNECT / SECOND} s in all`);
+  });
+  return connectNats({ ...options, timers, notify }, scope).finally(silent);
 }
 
 /** Without keys anybody who reaches the bus leads runs: only on loopback, and only where that was said. */

@@ -194,7 +194,9 @@ class Leading {
   }
 
   static async open(run: string, place: Place): Promise<Leading> {
-    const bus = await joinBus(place.nats, `${run} ${secret(2)}`, place.access);
+    const bus = await joinBus(place.nats, `${run} ${secret(2)}`, place.access, {
+      tell: place.tell,
+    });
     return new Leading(run, bus, place);
   }
 
