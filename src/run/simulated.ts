@@ -70,7 +70,7 @@ export class SimulatedRun {
     const { programs } = this.#plan;
     const simulation = this.#simulation;
     const { replay } = this.#arithmetic;
-    const note = `the arithmetic is that of "${replay?.name}" (same data, model and seed, bulk-synchronous): timed again, not computed again`;
+    const note = `the arithmetic of "${this.#spec.name}" is that of "${replay?.name}" (same data, model and seed, bulk-synchronous): timed again, not computed again`;
     const started = opening(this.#spec, this.#ground, this.#plan, replay ? [note] : []);
     for (const event of started) this.#host.onEvent(event);
     for (const [node, program] of programs) {
