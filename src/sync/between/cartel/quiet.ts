@@ -1,13 +1,13 @@
 /**
  * When a site may ask again. After a request for a class none for it follows for some batches; others may be asked for, so
  * that a request of no use does not keep a site from asking for a class that comes just then. Each request in a row that
- * was of no use doubles the time, up to `most`: binary exponential backoff (Metcalfe and Boggs, "Ethernet", CACM 19, 1976).
+ * was of no use doubles the time, up to `quietMost`: binary exponential backoff (Metcalfe and Boggs, "Ethernet", CACM 19, 1976).
  * A site whose stream changes all the time so learns that it asks in vain, and the first request for a class is never late.
  */
 export interface QuietOptions {
   /** Batches after a request for a class in which none for it follows. */
   readonly quiet: number;
-  /** At most, however many were in vain. After as long without a request they are forgotten. */
+  /** At most, however many were in vain. After twice as long without a request they are forgotten. */
   readonly quietMost: number;
 }
 
