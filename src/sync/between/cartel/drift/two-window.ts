@@ -8,7 +8,7 @@
  *   class: when a class that the reference (all but) does not have passes `newShare` of now, at once; or when a class of
  *          which nobody knew has come too often for chance: were the order of the examples chance, all k of its examples
  *          would lie among the n that have come since its first batch, and none among the m before, with the probability
- *          C(n, k) / C(m + n, k) (Fisher's exact test, 1935), which must be below `surprise`.
+ *          C(n, k) / C(m + n, k) (Fisher's exact test, 1935), which times the number of classes must be below `surprise`.
  *
  * Constants by experiment (`bench/drift.ts --only bernoulli`, errors of 0.5 % to 30 %, batches of 10 and 50): with z = 2
  * there are up to 5 false alarms in 1,000 batches; with 3 at most 0.3, but 2 without s where batches are small and errors
